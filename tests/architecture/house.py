@@ -1,0 +1,118 @@
+"""The rules of the house that no linter knows, as functions from a source tree to complaints.
+
+They read source text only, so they judge a planted tree of three files as they judge the real one.
+"""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+from collections.abc import Iterator
+from pathlib import Path
+
+MAX_LINES = 350
+ROOT = "taphouse"
+
+
+def long_files(package: Path) -> list[str]:
+    """Complain about each source file longer than a reader's patience."""
+    found = []
+    for file in sorted(package.rglob("*")):
+        if file.suffix in {".py", ".c", ".h"}:
+            lines = len(file.read_text().splitlines())
+            if lines > MAX_LINES:
+                found.append(f"{file.relative_to(package)}: {lines} lines, {MAX_LINES} at most")
+    return found
+
+
+def missing_charters(package: Path) -> list[str]:
+    """Complain about each module that does not open by saying what it is for."""
+    return [
+        f"{file.relative_to(package)}: no docstring"
+        for file in sorted(package.rglob("*.py"))
+        if not ast.get_docstring(ast.parse(file.read_text()))
+    ]
+
+
+def circles(package: Path) -> list[str]:
+    """Complain about the first circle of imports, type-only and function-level imports included."""
+    modules = _modules(package)
+    graph = {name: {target for _, target in _imports(name, file, modules)} for name, file in modules.items()}
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        return [" -> ".join(reversed(error.args[1]))]
+    return []
+
+
+def back_doors(package: Path) -> list[str]:
+    """Complain about each import from another room that does not go through its door.
+
+    The front door and ``python -m`` stand before the house: they may name a module of ``cli``.
+    """
+    modules = _modules(package)
+    found = []
+    for name, file in modules.items():
+        for line, target in _imports(name, file, modules):
+            here, there = name.split(".")[1:2], target.split(".")[1:2]
+            outside = name in {ROOT, f"{ROOT}.__main__"} and there == ["cli"]
+            if here != there and target.count(".") > 1 and not outside:
+                found.append(
+                    f"{file.relative_to(package)}:{line}: {target} is inside {there[0]}, use its door"
+                )
+    return found
+
+
+def untidy_doors(package: Path) -> list[str]:
+    """Complain about each room whose door does not list, sorted and once each, what it offers."""
+    found = []
+    for file in sorted(package.glob("*/__init__.py")):
+        tree = ast.parse(file.read_text())
+        names = next(
+            (
+                ast.literal_eval(node.value)
+                for node in tree.body
+                if isinstance(node, ast.Assign | ast.AnnAssign)
+                and node.value is not None
+                and any(isinstance(t, ast.Name) and t.id == "__all__" for t in _targets(node))
+            ),
+            None,
+        )
+        if names is None:
+            found.append(f"{file.relative_to(package)}: no __all__")
+        elif list(names) != sorted(set(names)):
+            found.append(f"{file.relative_to(package)}: __all__ is not sorted")
+    return found
+
+
+def _targets(node: ast.Assign | ast.AnnAssign) -> list[ast.expr]:
+    return node.targets if isinstance(node, ast.Assign) else [node.target]
+
+
+def _modules(package: Path) -> dict[str, Path]:
+    modules = {}
+    for file in sorted(package.rglob("*.py")):
+        parts = file.relative_to(package).with_suffix("").parts
+        parts = parts[:-1] if parts[-1] == "__init__" else parts
+        modules[".".join((ROOT, *parts))] = file
+    return modules
+
+
+def _imports(name: str, file: Path, modules: dict[str, Path]) -> Iterator[tuple[int, str]]:
+    """Each import of a module of the house: line and the deepest module it names."""
+    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(file.read_text())):
+        wanted: list[str] = []
+        if isinstance(node, ast.Import):
+            wanted = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, *([base] if base else [])])
+            for alias in node.names:
+                inner = f"{base}.{alias.name}"
+                wanted.append(inner if inner in modules else base)
+        for target in wanted:
+            if target in modules and target != name:
+                yield node.lineno, target
