@@ -1,0 +1,221 @@
+"""A folder to play in: commands as a user types them, ports that are free, nothing left running.
+
+For tests with real processes.  Every process started here, daemons included, carries a mark in its
+environment, and is ended by its process id when the playground closes.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import secrets
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[1]
+BIN = Path(sys.executable).parent
+MARK = "TAPHOUSE_PLAYGROUND"
+PATIENCE_S = 30.0
+"""How long anything may take on a busy machine before a test gives up; passing tests never wait for it."""
+
+
+def free_port() -> int:
+    """Return a port nobody listens on, outside of the range that outgoing connections use."""
+    while True:
+        port = random.SystemRandom().randrange(15000, 32000)
+        with socket.socket(socket.AF_INET6) as probe, suppress(OSError):
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            probe.bind(("::", port))
+            return port
+
+
+class Playground:
+    """A fresh folder, and the commands typed in it.
+
+    Ports written in programs and commands (8123, 8813, ...) are replaced by free ones, the same all
+    over: ``port(8123)`` says by which.
+    """
+
+    WRITTEN_PORTS = re.compile(r"\b8[0-9]{3}\b")
+
+    def __init__(self) -> None:
+        # Not pytest's tmp_path: the path of a UNIX socket must stay under 108 bytes.
+        self.folder = Path(tempfile.mkdtemp(prefix="taphouse-play-"))
+        self.mark = secrets.token_hex(8)
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("COV_", "PYTEST_"))},
+            "PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+            "HOME": str(self.folder),
+            "XDG_RUNTIME_DIR": str(self.make_folder(".run", 0o700)),
+            "PYTHONWARNINGS": "error",
+            "PYTHONUNBUFFERED": "1",
+            "LC_ALL": "C.UTF-8",
+            MARK: self.mark,
+        }
+        self._ports: dict[str, int] = {}
+        self._children: list[subprocess.Popen[bytes]] = []
+
+    def make_folder(self, name: str, mode: int = 0o755) -> Path:
+        """Make a folder in the playground."""
+        path = self.folder / name
+        path.mkdir(mode=mode)
+        return path
+
+    # --- ports and files -----------------------------------------------------------------------
+
+    def port(self, written: int) -> int:
+        """Return the free port that stands for a port written in a text."""
+        return self._ports.setdefault(str(written), free_port())
+
+    def with_free_ports(self, text: str) -> str:
+        """Return ``text`` with each written port replaced."""
+        return self.WRITTEN_PORTS.sub(lambda match: str(self.port(int(match[0]))), text)
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a program with free ports; executable if it has a ``#!`` line."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.with_free_ports(text))
+        path.chmod(0o755 if text.startswith("#!") else 0o644)
+        return path
+
+    def example(self, name: str) -> Path:
+        """Copy ``examples/NAME`` here, with free ports."""
+        source = TOP / "examples" / name
+        return self.write(source.name, source.read_text())
+
+    def read(self, name: str) -> str:
+        """Return a file's text."""
+        return (self.folder / name).read_text()
+
+    def files(self) -> set[str]:
+        """Return the names of all visible files here."""
+        return {path.name for path in self.folder.iterdir() if not path.name.startswith((".", "__pycache__"))}
+
+    # --- commands ------------------------------------------------------------------------------
+
+    def run(
+        self,
+        *command: str,
+        status: int | None = 0,
+        stdin: str = "",
+        environment: Mapping[str, str] | None = None,
+        folder: str = ".",
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end.
+
+        Args:
+            command: its words; one word with blanks is a line for the shell.
+            status: the exit status it has to have; ``None`` for any.
+            stdin: what it reads.
+            environment: more than ours.
+            folder: where, inside of the playground.
+        """
+        words = ["bash", "-c", command[0]] if len(command) == 1 and " " in command[0] else list(command)
+        done = subprocess.run(
+            [self.with_free_ports(word) for word in words],
+            cwd=self.folder / folder,
+            env={**self.environment, **(environment or {})},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=2 * PATIENCE_S,
+        )
+        if status is not None and done.returncode != status:
+            said = f"{done.stdout}{done.stderr}{self._log()}"
+            raise AssertionError(f"{' '.join(words)}: status {done.returncode}, not {status}\n{said}")
+        return done
+
+    def start(self, *command: str, folder: str = ".") -> subprocess.Popen[bytes]:
+        """Start a command that stays in the foreground; its output goes to one pipe."""
+        child = subprocess.Popen(
+            [self.with_free_ports(word) for word in command],
+            cwd=self.folder / folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        self._children.append(child)
+        return child
+
+    def _log(self) -> str:
+        return "".join(f"--- {path.name}\n{path.read_text()}" for path in sorted(self.folder.glob("*.log")))
+
+    # --- servers -------------------------------------------------------------------------------
+
+    def pid(self, pidfile: str = "twistd.pid") -> int:
+        """Return the process id that a pidfile holds."""
+        return int(self.read(pidfile))
+
+    def kill(self, how: signal.Signals = signal.SIGTERM, pidfile: str = "twistd.pid") -> None:
+        """Send a signal to a daemon and wait for its end."""
+        process = os.pidfd_open(self.pid(pidfile))
+        try:
+            signal.pidfd_send_signal(process, how)
+            if not select.select([process], [], [], PATIENCE_S)[0]:
+                raise AssertionError(f"still alive after {how.name}\n{self._log()}")
+        finally:
+            os.close(process)
+
+    def ask(self, written_port: int, question: bytes = b"", *, host: str = "127.0.0.1") -> bytes:
+        """Connect once, say something, return all that is answered until the server hangs up."""
+        with socket.create_connection((host, self.port(written_port)), timeout=PATIENCE_S) as connection:
+            if question:
+                connection.sendall(question)
+                connection.shutdown(socket.SHUT_WR)
+            answer = b""
+            while more := connection.recv(65536):
+                answer += more
+            return answer
+
+    def accepts(self, written_port: int) -> bool:
+        """Say whether somebody listens on the port."""
+        try:
+            socket.create_connection(("127.0.0.1", self.port(written_port)), timeout=PATIENCE_S).close()
+        except ConnectionRefusedError:
+            return False
+        return True
+
+    def wait_until(self, condition: Callable[[], object], what: str = "the condition") -> None:
+        """Return as soon as ``condition()`` is true."""
+        never, step_s, waited_s = threading.Event(), 0.01, 0.0
+        while not condition():
+            if waited_s > PATIENCE_S:
+                raise AssertionError(f"waited in vain for {what}\n{self._log()}")
+            never.wait(step_s)
+            waited_s += step_s
+
+    # --- the end -------------------------------------------------------------------------------
+
+    def running(self) -> list[int]:
+        """Return the process ids of all that was started here and still runs."""
+        mark = f"{MARK}={self.mark}".encode()
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with suppress(OSError):
+                    if mark in (entry / "environ").read_bytes().split(b"\0"):
+                        found.append(int(entry.name))
+        return found
+
+    def close(self) -> None:
+        """End what still runs, by process id, and remove the folder."""
+        for pid in self.running():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for child in self._children:
+            with child:
+                child.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
