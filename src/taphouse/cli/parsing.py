@@ -1,0 +1,136 @@
+"""argparse, bent to the manners of our commands.
+
+Usage errors become one-line `UsageError`s with the nearest spelling, options
+may be written with the underscores of 2002, help shows examples.  It must
+never know which options there are.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from typing import NoReturn
+
+from taphouse.errors import UsageError
+
+__all__ = ["Parser", "bytes_size", "duration_s", "octal_mode", "positive", "with_hyphens"]
+
+_DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZE_UNITS = {
+    "": 1, "b": 1, "k": 1000, "kb": 1000, "kib": 1 << 10, "m": 10**6, "mb": 10**6, "mib": 1 << 20,
+    "g": 10**9, "gb": 10**9, "gib": 1 << 30, "t": 10**12, "tb": 10**12, "tib": 1 << 40,
+}  # fmt: skip
+
+
+class Parser(argparse.ArgumentParser):
+    """An `argparse.ArgumentParser` whose errors are `UsageError`s."""
+
+    def __init__(self, prog: str, *, usage: str | None = None, description: str, epilog: str = "") -> None:
+        super().__init__(
+            prog=prog,
+            usage=usage,
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=True,
+            add_help=False,
+        )
+        self.add_argument("-h", "--help", action="help", help="show this help and exit")
+
+    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+        """Parse ``argv`` (without the command's name).
+
+        Raises:
+            UsageError: for anything that is not an option, verb or value of ours.
+        """
+        options, rest = self.parse_known_args(with_hyphens(argv))
+        if rest:
+            unknown = rest[0].split("=", 1)[0]
+            if not unknown.startswith("-"):
+                raise UsageError(f"unexpected argument {unknown!r}", cure=f"see {self.prog} --help")
+            raise UsageError(f"unknown option {unknown}", cure=self._nearest(unknown))
+        return options
+
+    def _nearest(self, unknown: str) -> str:
+        import difflib
+
+        near = difflib.get_close_matches(unknown, self.option_names(), n=1)
+        return f"did you mean {near[0]}?" if near else f"see {self.prog} --help"
+
+    def option_names(self) -> list[str]:
+        """Return every spelling of every option, ``-f`` and ``--file``, but not hidden ones."""
+        return [
+            name
+            for action in self._actions
+            if action.help is not argparse.SUPPRESS
+            for name in action.option_strings
+        ]
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what argparse found wrong as a `UsageError`."""
+        # argparse: "argument -r/--reactor: invalid choice: 'x' (choose from ...)"
+        raise UsageError(message.removeprefix("argument "), cure=f"see {self.prog} --help")
+
+
+def with_hyphens(argv: Iterable[str]) -> list[str]:
+    """Return ``argv`` with ``--no_save`` spelled ``--no-save``; values and what follows ``--`` stay."""
+    result: list[str] = []
+    ended = False
+    for argument in argv:
+        ended = ended or argument == "--"
+        if not ended and argument.startswith("--"):
+            name, equals, value = argument.partition("=")
+            argument = name.replace("_", "-") + equals + value
+        result.append(argument)
+    return result
+
+
+def duration_s(text: str) -> float:
+    """Return the seconds that ``5s``, ``2h``, ``150ms`` or a bare number mean."""
+    number, unit = _split_unit(text)
+    if unit not in (*_DURATION_UNITS, "") or number < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration such as 30s, 5m or 2h")
+    return number * _DURATION_UNITS.get(unit, 1.0)
+
+
+def bytes_size(text: str) -> int:
+    """Return the bytes that ``10MiB``, ``500k`` or a bare number mean."""
+    number, unit = _split_unit(text)
+    if unit.lower() not in _SIZE_UNITS or number < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 64k, 10MiB or 1GB")
+    return int(number * _SIZE_UNITS[unit.lower()])
+
+
+def _split_unit(text: str) -> tuple[float, str]:
+    digits = text.strip().rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ")
+    unit = text.strip()[len(digits) :].strip()
+    try:
+        number = float(digits)
+    except ValueError:
+        return -1.0, unit
+    return (number if number == number and number != float("inf") else -1.0), unit
+
+
+def octal_mode(text: str) -> int:
+    """Return the mode that ``027`` or ``0o27`` means.
+
+    Octal always, as for umask(1): a mode without its leading zero is still a mode.
+    """
+    try:
+        mode = int(text.removeprefix("0o"), 8)
+    except ValueError:
+        mode = -1
+    if not 0 <= mode <= 0o777:
+        raise argparse.ArgumentTypeError(f"{text!r} is no octal mode between 0 and 777")
+    return mode
+
+
+def positive(text: str) -> int:
+    """Return a whole number above zero."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return number

@@ -1,0 +1,154 @@
+"""What the operator asked for, as one value: parsed, checked against itself, nothing opened.
+
+It must never look at the file system beyond making paths absolute: whether
+things exist is the start sequence's business.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass
+
+from taphouse.errors import UsageError
+
+__all__ = ["DEFAULT_TAP", "LIMIT_OPTIONS", "Settings", "is_python_target", "settings_from", "target_option"]
+
+DEFAULT_TAP = "twistd.tap"
+"""What ``twistd`` runs when nothing else was said, as in 2002."""
+
+LIMIT_OPTIONS = (
+    "max_connections",
+    "max_connections_per_client",
+    "idle_timeout_s",
+    "drain_s",
+    "free_space_warn_bytes",
+    "free_space_stop_bytes",
+)
+"""Fields of `Settings` that become the runtime's limits, under the same names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How one server is to be started.
+
+    Paths are absolute except `pidfile` and `logfile`, which lie in the run
+    directory and may still hold ``NAME``'s place: ``None`` means "the default
+    of the command", known once the application's name is.
+    """
+
+    command: str = "twistd"
+    tap: str | None = None
+    """Tap to start from, seed or state."""
+    python: str | None = None
+    """``/dir/FILE.py``, ``/dir/FILE.py:attr`` or ``module:attr`` to build the application from."""
+    state: str | None = None
+    """State tap to go on from, or to begin."""
+    resume: bool = False
+    """Go on from the state tap if there is one, as `tap start` does, where `twistd -f SEED` refuses."""
+    fresh: bool = False
+    drop: tuple[str, ...] = ()
+    save: bool = True
+    daemon: bool = False
+    signals: bool = True
+    """Whether the process is ours: signals, exit status, standard output."""
+    run_directory: str = ""
+    pidfile: str | None = None
+    """Its path, ``""`` for none, ``None`` for the command's default."""
+    logfile: str | None = None
+    """Its path, ``-`` for standard output, ``None`` for the command's default."""
+    log_format: str = "text"
+    log_level: str = "info"
+    log_size_bytes: int | None = None
+    syslog: bool = False
+    prefix: str | None = None
+    reactor: str = "auto"
+    quiet: bool = False
+    debug: bool = False
+    profile: str | None = None
+    savestats: bool = False
+    umask: int | None = None
+    uid: str | None = None
+    gid: str | None = None
+    chroot: str | None = None
+    allow_modules: tuple[str, ...] = ()
+    max_connections: int | None = None
+    max_connections_per_client: int | None = None
+    idle_timeout_s: float | None = None
+    drain_s: float | None = None
+    free_space_warn_bytes: int | None = None
+    free_space_stop_bytes: int | None = None
+
+    def limits(self) -> dict[str, int | float]:
+        """Return the limits that were given, by the runtime's names for them."""
+        return {name: value for name in LIMIT_OPTIONS if (value := getattr(self, name)) is not None}
+
+    @property
+    def source(self) -> str:
+        """What is being started, as the operator wrote it, for messages and the log."""
+        target = self.python or self.tap or self.state or "application"
+        folder = os.getcwd() + os.sep
+        return target.removeprefix(folder)
+
+
+def is_python_target(target: str) -> bool:
+    """Say whether ``target`` names Python (``FILE.py``, ``FILE.py:attr``, ``module:attr``), not a tap."""
+    if target.endswith(".py") or ".py:" in target:
+        return True
+    module, colon, attribute = target.partition(":")
+    return bool(colon) and all(
+        part.isidentifier() for part in (*module.split("."), *attribute.split("."))
+    )
+
+
+def target_option(target: str) -> dict[str, str]:
+    """Return the field of `Settings` that a command's ``target`` argument fills."""
+    return {"python" if is_python_target(target) else "tap": target}
+
+
+def settings_from(options: argparse.Namespace, **more: object) -> Settings:
+    """Return the settings that parsed ``options`` mean, ``more`` of them overriding.
+
+    Raises:
+        UsageError: if two options contradict each other.
+    """
+    values = {
+        name: value
+        for name in Settings.__dataclass_fields__
+        if (value := getattr(options, name, None)) is not None
+    }
+    values.update(more)
+    for name in ("drop", "allow_modules"):
+        values[name] = tuple(values.get(name) or ())
+    launch_directory = os.getcwd()
+    for name in ("tap", "state", "profile"):
+        if name in values:
+            values[name] = os.path.join(launch_directory, str(values[name]))
+    python = values.get("python")
+    if isinstance(python, str) and (python.endswith(".py") or ".py:" in python):
+        values["python"] = os.path.join(launch_directory, python)
+    values["run_directory"] = os.path.abspath(str(values.get("run_directory") or launch_directory))
+    settings = Settings(**values)  # type: ignore[arg-type]
+    _refuse_contradictions(settings)
+    return settings
+
+
+def _refuse_contradictions(settings: Settings) -> None:
+    if settings.tap and settings.python:
+        raise UsageError("-f and -y both say what to run", cure="give one of them")
+    if settings.drop and not settings.python:
+        raise UsageError("--drop only means something with -y", cure="a tap keeps what it holds")
+    if not settings.save and (settings.state or settings.fresh):
+        raise UsageError("-o keeps no state, --state and --fresh are about state", cure="give one of them")
+    if settings.fresh and not (settings.tap or settings.python):
+        raise UsageError("--fresh needs something to begin from", cure="give -f SEED or -y FILE.py")
+    if settings.syslog and settings.logfile:
+        raise UsageError("--syslog and --logfile both say where the log goes", cure="give one of them")
+    if settings.logfile == "-" and settings.daemon:
+        raise UsageError(
+            "-l -: a daemon has no standard output to log to", cure="add --nodaemon, or name a file"
+        )
+    if settings.prefix is not None and not settings.syslog:
+        raise UsageError("--prefix only means something with --syslog", cure="add --syslog")
+    if settings.savestats and not settings.profile:
+        raise UsageError("--savestats needs a file", cure="add --profile FILE")
