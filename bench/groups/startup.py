@@ -1,0 +1,153 @@
+"""From the command to an open port: how long a start takes, in the foreground and as a daemon.
+
+A sample begins when the command is started and ends when its port accepts; a daemon must also have returned 0
+by then, and its port must accept at the first try after that. Each program runs its own way of the same echo
+server, its byte code already compiled.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.comparison import Comparison, Goal, Metric
+from bench.contestant import BenchError, Contestant, Sample
+from bench.cores import on_cores
+from bench.group import Group
+from bench.process import accepts, end_process, last_words, started, wait_accepting
+from bench.workshop import SERVERS, Workshop, free_port
+
+FOREGROUND, SOURCE, DAEMON = "taphouse twistd -n -f", "taphouse twistd -n -y", "taphouse twistd -f"
+TWISTED, TWISTED_DAEMON = "Twisted twistd -n -y", "Twisted twistd -y"
+BARE = "bare script"
+
+TIME = Metric("listening_ms", "ms", "lower")
+DAEMON_LIMIT_S = 20.0
+PIDFILE = "twistd.pid"
+
+
+@dataclass(frozen=True)
+class Start:
+    """Takes samples of one way to start. ``prepare`` puts the files of a sample into its folder."""
+
+    workshop: Workshop
+    command: Sequence[str]
+    prepare: Callable[[Path, int], None] | None = None
+    detaches: bool = False
+
+    def measure(self) -> Sample:
+        """Start once in a fresh folder, stop again, and return how long it took until the port accepted."""
+        port = free_port()
+        environment = {"BENCH_PORT": str(port)}
+        command = [part.replace("{port}", str(port)) for part in self.command]
+        cores = self.workshop.cores
+        with self.workshop.run_folder() as folder:
+            if self.prepare is not None:
+                self.prepare(folder, port)
+            with on_cores(cores.load):
+                begin = time.perf_counter()
+                with started(command, cores.server, folder, environment) as process:
+                    if self.detaches:
+                        wait_detached(process, port, folder)
+                    else:
+                        wait_accepting(port, process, folder)
+                    listening_s = time.perf_counter() - begin
+                if self.detaches:
+                    end_process(int((folder / PIDFILE).read_text()))
+        return {"listening_ms": listening_s * 1e3}
+
+
+def wait_detached(process: subprocess.Popen[bytes], port: int, folder: Path) -> None:
+    """Wait until a daemon's parent has returned 0 and its port accepts at the first try.
+
+    A port that opens later than the parent returns is waited for: Twisted's does, and its time counts too.
+    """
+    try:
+        status = process.wait(DAEMON_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        raise BenchError(f"not detached after {DAEMON_LIMIT_S:g} s: {last_words(folder)}") from None
+    if status:
+        raise BenchError(f"the start ended with {status}: {last_words(folder)}")
+    if not accepts(port):
+        wait_accepting(port, None, folder)
+
+
+def from_seed(workshop: Workshop) -> Contestant:
+    """Thaw a seed in the foreground."""
+    command = [str(workshop.twistd), "-n", "-f", "echo-start.tap"]
+    return Contestant(FOREGROUND, Start(workshop, command, _seeder(workshop)).measure)
+
+
+def from_source(workshop: Workshop) -> Contestant:
+    """Run the script in the foreground."""
+    command = [str(workshop.twistd), "-n", "-y", str(SERVERS / "echo_taphouse.py")]
+    return Contestant(SOURCE, Start(workshop, command).measure)
+
+
+def daemonized(workshop: Workshop) -> Contestant:
+    """Thaw a seed as a daemon."""
+    command = [str(workshop.twistd), "-f", "echo-start.tap", "--pidfile", PIDFILE]
+    return Contestant(DAEMON, Start(workshop, command, _seeder(workshop), detaches=True).measure)
+
+
+def twisted(workshop: Workshop) -> Contestant:
+    """Twisted in the foreground."""
+    return Contestant(TWISTED, Start(workshop, _twisted_command(workshop, "-n")).measure, _version(workshop))
+
+
+def twisted_daemonized(workshop: Workshop) -> Contestant:
+    """Twisted as a daemon."""
+    command = _twisted_command(workshop, "--pidfile", PIDFILE)
+    return Contestant(TWISTED_DAEMON, Start(workshop, command, detaches=True).measure, _version(workshop))
+
+
+def bare(workshop: Workshop) -> Contestant:
+    """A script that imports uvloop, sqlite3 and msgspec, and listens."""
+    command = [workshop.python, str(SERVERS / "bare_start.py"), "{port}"]
+    return Contestant(BARE, Start(workshop, command).measure, "imports uvloop, sqlite3, msgspec; listens")
+
+
+def _twisted_command(workshop: Workshop, *options: str) -> list[str]:
+    return [str(workshop.peers() / "twistd"), *options, "-y", str(SERVERS / "echo_twisted.tac")]
+
+
+def _version(workshop: Workshop) -> str:
+    return f"Twisted {workshop.peer_version('twisted')}"
+
+
+def _seeder(workshop: Workshop) -> Callable[[Path, int], None]:
+    """Return what saves the seed of a sample; saving is not part of the time."""
+
+    def save_seed(folder: Path, port: int) -> None:
+        made = subprocess.run(
+            [workshop.python, str(SERVERS / "echo_taphouse.py")],
+            cwd=folder,
+            env={"BENCH_PORT": str(port), "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if made.returncode:
+            raise BenchError(f"the seed cannot be saved: {made.stderr.strip()}")
+
+    return save_seed
+
+
+STARTUP = Group(
+    name="startup",
+    title="Start to listening",
+    method="From starting the command until its port accepts a connection; a daemon's parent must have "
+    "returned 0 as well. A fresh folder per sample; taphouse makes its state tap in it.",
+    rounds=21,
+    entries=(from_seed, from_source, daemonized, twisted, twisted_daemonized, bare),
+    comparisons=(
+        Comparison("start in the foreground", TIME, FOREGROUND, TWISTED, Goal(0.6)),
+        Comparison("start as a daemon", TIME, DAEMON, TWISTED_DAEMON, Goal(0.6)),
+        Comparison("start in the foreground", TIME, FOREGROUND, BARE, Goal(1.5)),
+        Comparison("start from source", TIME, SOURCE, TWISTED, Goal(0.6)),
+        Comparison("start from source", TIME, SOURCE, BARE),
+    ),
+)

@@ -1,0 +1,210 @@
+/* Closed-loop load for a server that answers every request with the same bytes.
+ *
+ * usage: pingpong HOST PORT CONNECTIONS BYTES WARM_S MEASURE_S
+ *
+ * Each connection has one request in flight. A request carries its connection and sequence number in the first
+ * 16 bytes and a pattern of both in the rest, so that a reply that belongs to another request, another
+ * connection or an earlier moment does not pass. After the warm-up it prints the line "warm"; after the
+ * measurement one JSON object. Exit: 0 measured, 1 usage, 2 wrong reply, 3 the server did not answer.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SILENCE_MS 5000
+#define STEPS 64 /* histogram steps per power of two: under 1.6 % wide */
+#define BUCKETS (64 * STEPS)
+
+struct peer {
+    int fd;
+    uint64_t sequence, sent_ns;
+    size_t received;
+    unsigned char *request, *reply;
+};
+
+static uint64_t histogram[BUCKETS];
+static size_t size;
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static double cpu_s(void)
+{
+    struct rusage used;
+    getrusage(RUSAGE_SELF, &used);
+    return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec)
+           + (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
+}
+
+static unsigned bucket_of(uint64_t ns)
+{
+    unsigned power;
+    if (ns < STEPS)
+        return (unsigned)ns;
+    power = 63u - (unsigned)__builtin_clzll(ns);
+    return (power - 5) * STEPS + (unsigned)((ns >> (power - 6)) & (STEPS - 1));
+}
+
+static double bucket_us(unsigned bucket)
+{
+    unsigned power = bucket / STEPS + 5;
+    if (bucket < STEPS)
+        return bucket / 1e3;
+    return (double)((uint64_t)(STEPS + bucket % STEPS) << (power - 6)) / 1e3;
+}
+
+static double percentile_us(uint64_t total, double part)
+{
+    uint64_t seen = 0, wanted = (uint64_t)((double)total * part);
+    unsigned i;
+    for (i = 0; i < BUCKETS; i++) {
+        seen += histogram[i];
+        if (seen > wanted)
+            return bucket_us(i);
+    }
+    return 0;
+}
+
+static void die(int status, const char *what)
+{
+    fprintf(stderr, "pingpong: %s%s%s\n", what, errno ? ": " : "", errno ? strerror(errno) : "");
+    exit(status);
+}
+
+static void send_request(struct peer *peer, uint64_t number)
+{
+    size_t i;
+    peer->sequence++;
+    memcpy(peer->request, &number, 8);
+    memcpy(peer->request + 8, &peer->sequence, 8);
+    for (i = 16; i < size; i++)
+        peer->request[i] = (unsigned char)(i * 31 + number * 7 + peer->sequence);
+    peer->received = 0;
+    peer->sent_ns = now_ns();
+    if (write(peer->fd, peer->request, size) != (ssize_t)size)
+        die(3, "the server takes no request");
+}
+
+/* Returns 1 when a whole reply came and was right, 0 when more is to come. */
+static int take_reply(struct peer *peer)
+{
+    ssize_t got = read(peer->fd, peer->reply + peer->received, size + 1 - peer->received);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (got <= 0) {
+        if (got == 0)
+            errno = 0;
+        die(3, "the server closed a connection");
+    }
+    peer->received += (size_t)got;
+    errno = 0;
+    if (peer->received > size || memcmp(peer->request, peer->reply, peer->received) != 0)
+        die(2, "a reply is not what was asked for");
+    return peer->received == size;
+}
+
+static void open_peer(struct peer *peer, const struct sockaddr_in *address, int poll_fd)
+{
+    struct epoll_event event = {.events = EPOLLOUT, .data = {.ptr = peer}};
+    int one = 1;
+    peer->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    peer->request = malloc(size);
+    peer->reply = malloc(size + 1); /* one more: a server that says too much is seen */
+    if (peer->fd < 0 || !peer->request || !peer->reply)
+        die(1, "no socket or memory");
+    setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (connect(peer->fd, (const struct sockaddr *)address, sizeof *address) < 0 && errno != EINPROGRESS)
+        die(3, "cannot connect");
+    if (epoll_ctl(poll_fd, EPOLL_CTL_ADD, peer->fd, &event) < 0)
+        die(1, "epoll_ctl");
+}
+
+static void become_connected(struct peer *peer, int poll_fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = peer}};
+    int error = 0;
+    socklen_t length = sizeof error;
+    getsockopt(peer->fd, SOL_SOCKET, SO_ERROR, &error, &length);
+    errno = error;
+    if (error || epoll_ctl(poll_fd, EPOLL_CTL_MOD, peer->fd, &event) < 0)
+        die(3, "cannot connect");
+}
+
+int main(int count, char **arguments)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    struct epoll_event events[512];
+    struct peer *peers;
+    uint64_t begin, warm_end, end, done = 0, now;
+    double cpu = 0, seconds;
+    long connections, i;
+    int poll_fd, ready, warm = 0;
+
+    if (count != 7 || inet_pton(AF_INET, arguments[1], &address.sin_addr) != 1
+        || (connections = atol(arguments[3])) < 1 || (size = (size_t)atol(arguments[4])) < 16) {
+        errno = 0;
+        die(1, "usage: pingpong HOST PORT CONNECTIONS BYTES(>=16) WARM_S MEASURE_S");
+    }
+    address.sin_port = htons((uint16_t)atoi(arguments[2]));
+    peers = calloc((size_t)connections, sizeof *peers);
+    poll_fd = epoll_create1(0);
+    if (!peers || poll_fd < 0)
+        die(1, "no memory or epoll");
+    for (i = 0; i < connections; i++)
+        open_peer(&peers[i], &address, poll_fd);
+
+    begin = now_ns();
+    warm_end = begin + (uint64_t)(atof(arguments[5]) * 1e9);
+    end = warm_end + (uint64_t)(atof(arguments[6]) * 1e9);
+    for (;;) {
+        ready = epoll_wait(poll_fd, events, 512, SILENCE_MS);
+        if (ready < 0 && errno == EINTR)
+            continue;
+        errno = 0;
+        if (ready <= 0)
+            die(3, "no reply for 5 s");
+        now = now_ns();
+        if (!warm && now >= warm_end) {
+            warm = 1;
+            begin = now;
+            end += now - warm_end;
+            cpu = cpu_s();
+            done = 0;
+            memset(histogram, 0, sizeof histogram);
+            puts("warm");
+            fflush(stdout);
+        }
+        if (now >= end)
+            break;
+        for (i = 0; i < ready; i++) {
+            struct peer *peer = events[i].data.ptr;
+            if (peer->sequence == 0)
+                become_connected(peer, poll_fd);
+            else if (!take_reply(peer))
+                continue;
+            else {
+                histogram[bucket_of(now_ns() - peer->sent_ns)]++;
+                done++;
+            }
+            send_request(peer, (uint64_t)(peer - peers));
+        }
+    }
+    seconds = (double)(now - begin) / 1e9;
+    printf("{\"requests\": %llu, \"seconds\": %.6f, \"load_cpu_s\": %.6f, \"p50_us\": %.2f, \"p99_us\": %.2f}\n",
+           (unsigned long long)done, seconds, cpu_s() - cpu, percentile_us(done, 0.50), percentile_us(done, 0.99));
+    return 0;
+}

@@ -1,0 +1,46 @@
+"""Interleaving: every round measures each contestant once, in an order that favours nobody.
+
+A machine warms up, throttles and gets noisy neighbours; figures taken minutes apart are not comparable.
+Figures of one round are. Two contestants run A B, B A, B A, A B; more are rotated as well as reversed, so
+that each takes each place equally often. Knows contestants; not what their figures mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from bench.contestant import BenchError, Contestant, Sample
+
+Samples = dict[str, list[Sample]]
+"""All samples by contestant; the lists are parallel: entry n of each belongs to round n."""
+
+
+def round_order(entries: Sequence[Contestant], number: int) -> list[Contestant]:
+    """Return the order in which ``entries`` run in round ``number`` (from 0)."""
+    turn = (number // 2) % len(entries)
+    order = [*entries[turn:], *entries[:turn]]
+    return order[::-1] if number % 2 else order
+
+
+def interleave(
+    contestants: Sequence[Contestant], rounds: int, told: Callable[[int, str, Sample], None] | None = None
+) -> Samples:
+    """Measure every contestant ``rounds`` times, interleaved, and return the samples.
+
+    ``told`` hears of each sample as it is taken (round, contestant, sample). Raises BenchError when two
+    contestants share a name or a sample fails: a round with a gap is not a round, so nothing is skipped.
+    """
+    names = [contestant.name for contestant in contestants]
+    if len(set(names)) != len(names):
+        raise BenchError(f"contestants share a name: {', '.join(names)}")
+    samples: Samples = {name: [] for name in names}
+    for number in range(rounds):
+        for contestant in round_order(contestants, number):
+            try:
+                sample = contestant.measure()
+            except BenchError as error:
+                raise BenchError(f"{contestant.name}: {error}") from error
+            samples[contestant.name].append(sample)
+            if told is not None:
+                told(number, contestant.name, sample)
+    return samples

@@ -1,0 +1,130 @@
+"""The workshop: where the harness builds and runs things, and with which tools.
+
+Compiled load generators, the peers' virtual environment and the run folders of measured servers live under
+one work folder, outside the source tree's tracked files. Knows how to make tools; not what is measured.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.contestant import BenchError, Unavailable
+from bench.cores import Cores, available_cores, divide_cores
+
+HERE = Path(__file__).resolve().parent
+SERVERS = HERE / "servers"
+PEERS = ("twisted", "uvloop")
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """The place and the effort of one run.
+
+    ``rounds`` and ``seconds`` bound what is spent; None leaves each group its own number.
+    """
+
+    folder: Path
+    rounds: int | None = None
+    seconds: float | None = None
+    cores: Cores = field(default_factory=lambda: divide_cores(available_cores()))
+
+    @property
+    def python(self) -> str:
+        """The interpreter that taphouse is installed for: the one that runs the harness."""
+        return sys.executable
+
+    @property
+    def twistd(self) -> Path:
+        """The ``twistd`` of taphouse beside that interpreter. Raises Unavailable if it is not installed."""
+        command = Path(sys.executable).parent / "twistd"
+        if not command.exists():
+            raise Unavailable(f"{command} does not exist: install the package with pip install -e .")
+        return command
+
+    def compiled(self, source: Path) -> Path:
+        """Compile one C file (again only if it is newer) and return the program.
+
+        Raises Unavailable without a compiler and BenchError if it does not compile.
+        """
+        compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+        if compiler is None:
+            raise Unavailable("no C compiler: install gcc or clang")
+        program = self.folder / "bin" / source.stem
+        if program.exists() and program.stat().st_mtime >= source.stat().st_mtime:
+            return program
+        program.parent.mkdir(parents=True, exist_ok=True)
+        made = subprocess.run(
+            [compiler, "-O2", "-o", program, source], capture_output=True, text=True, check=False
+        )
+        if made.returncode:
+            raise BenchError(f"{source} does not compile: {made.stderr.strip()}")
+        return program
+
+    def load_generator(self, name: str) -> list[str]:
+        """Return the command of the load generator ``name``: compiled C, else its Python twin, said aloud."""
+        try:
+            return [str(self.compiled(HERE / "load" / f"{name}.c"))]
+        except Unavailable as reason:
+            print(
+                f"bench: {name}: {reason}; the Python twin loads instead and may be the bottleneck",
+                flush=True,
+            )
+            return [sys.executable, str(HERE / "load" / f"{name}.py")]
+
+    def peers(self) -> Path:
+        """Return the ``bin`` folder of the peers' own virtual environment, made at first use.
+
+        Never the environment of taphouse: Twisted installs a ``twistd`` too. Raises Unavailable if pip fails.
+        """
+        place = self.folder / "peers"
+        complete = place / "complete"
+        if not complete.exists():
+            print(f"bench: installing {' and '.join(PEERS)} into {place}", flush=True)
+            for command in (
+                [sys.executable, "-m", "venv", "--clear", str(place)],
+                [str(place / "bin" / "python"), "-m", "pip", "install", "-q", *PEERS],
+            ):
+                made = subprocess.run(command, capture_output=True, text=True, check=False)
+                if made.returncode:
+                    said = (made.stderr.strip() or made.stdout.strip()).splitlines()
+                    raise Unavailable(f"the peers cannot be installed: {said[-1] if said else command}")
+            complete.touch()
+        return place / "bin"
+
+    def peer_version(self, name: str) -> str:
+        """Return the version of a distribution in the peers' environment."""
+        code = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))"
+        command = [str(self.peers() / "python"), "-c", code, name]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    @contextmanager
+    def run_folder(self) -> Iterator[Path]:
+        """Give a fresh folder for one sample and remove it afterwards."""
+        (self.folder / "runs").mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.folder / "runs") as folder:
+            yield Path(folder)
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nobody listens on now.
+
+    It lies below Linux's range for outgoing ports (32768 and up): polling a port inside that range until it
+    accepts ends, now and then, in a connection to itself.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
