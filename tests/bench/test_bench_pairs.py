@@ -1,0 +1,57 @@
+"""Rounds favour nobody and have no gaps."""
+
+from collections import Counter
+
+import pytest
+from bench.contestant import BenchError, Contestant
+from bench.pairs import interleave, round_order
+
+
+def contestant(name, log=None):
+    def measure():
+        if log is not None:
+            log.append(name)
+        return {"figure": 1.0}
+
+    return Contestant(name, measure)
+
+
+def test_two_contestants_alternate_who_goes_first():
+    log = []
+    interleave([contestant("a", log), contestant("b", log)], 4)
+    assert "".join(log) == "abbabaab"
+
+
+@pytest.mark.parametrize("size", [2, 3, 5])
+def test_each_contestant_takes_each_place_equally_often(size):
+    entries = [contestant(str(n)) for n in range(size)]
+    places = Counter(
+        (place, each.name)
+        for number in range(2 * size)
+        for place, each in enumerate(round_order(entries, number))
+    )
+    assert set(places.values()) == {2}
+
+
+def test_samples_of_a_round_share_their_place_in_the_lists():
+    clock = iter(range(100))
+
+    def reading():
+        return {"at": float(next(clock))}
+
+    samples = interleave([Contestant("a", reading), Contestant("b", reading)], 6)
+    rounds = [{a["at"] // 2, b["at"] // 2} for a, b in zip(samples["a"], samples["b"], strict=True)]
+    assert rounds == [{float(number)} for number in range(6)]
+
+
+def test_a_failed_sample_ends_the_run_and_names_its_contestant():
+    def fail():
+        raise BenchError("a reply is not what was asked for")
+
+    with pytest.raises(BenchError, match=r"^b: a reply is not"):
+        interleave([contestant("a"), Contestant("b", fail)], 3)
+
+
+def test_two_contestants_of_one_name_are_refused():
+    with pytest.raises(BenchError, match="share a name"):
+        interleave([contestant("a"), contestant("a")], 1)
