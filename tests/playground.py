@@ -39,6 +39,14 @@ def free_port() -> int:
             return port
 
 
+def _first_free_port() -> int:
+    return int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+
+
+def _open_to_all(path: Path) -> bool:
+    return all(folder.stat().st_mode & 0o005 == 0o005 for folder in (path, *path.parents))
+
+
 class Playground:
     """A fresh folder, and the commands typed in it.
 
@@ -196,6 +204,45 @@ class Playground:
                 raise AssertionError(f"waited in vain for {what}\n{self._log()}")
             never.wait(step_s)
             waited_s += step_s
+
+    # --- other users ---------------------------------------------------------------------------
+
+    def without_low_ports(self) -> list[str]:
+        """Return the words before a command that may not open ports below 1024, whoever runs the tests."""
+        words = [] if _first_free_port() >= 1024 else ["unshare", "-n"]  # a fresh network begins at 1024
+        return [*words, *self.without("net_bind_service")]
+
+    def without(self, capability: str) -> list[str]:
+        """Return the words before a command that lacks one capability of root."""
+        return (
+            ["setpriv", f"--bounding-set=-{capability}", f"--inh-caps=-{capability}"]
+            if os.geteuid() == 0
+            else []
+        )
+
+    def give_to(self, user: int, group: int) -> None:
+        """Make the folder another user's, so that a server may run in it as that user."""
+        for path in (self.folder, *self.folder.iterdir()):
+            os.chown(path, user, group)
+        self.folder.chmod(0o755)
+
+    def for_any_user(self) -> list[str]:
+        """Return the words for ``twistd`` by a Python that every user may read.
+
+        After privileges have gone, modules are still to be imported.  A Python in somebody's home,
+        as pyenv installs it, cannot be read then; the system's, with our packages, can.
+        """
+        if _open_to_all(Path(sys.base_prefix)):
+            return ["twistd"]
+        system = Path("/usr/bin/python3")
+        version = "import sys; print(*sys.version_info[:2])"
+        same = [
+            subprocess.run([python, "-c", version], capture_output=True, check=True).stdout
+            for python in (system, sys.executable)
+        ]
+        assert same[0] == same[1], f"{sys.executable} is closed to others, {system} is another version"
+        packages = next(path for path in sys.path if path.endswith("site-packages"))
+        return ["env", f"PYTHONPATH={TOP / 'src'}:{packages}", str(system), "-m", "taphouse.cli.twistd"]
 
     # --- the end -------------------------------------------------------------------------------
 

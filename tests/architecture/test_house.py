@@ -37,8 +37,8 @@ def test_the_house_keeps_the_rule(rule):
     assert rule(PACKAGE) == []
 
 
-def test_importing_taphouse_loads_no_upper_floor_and_no_extra():
-    code = "import sys, taphouse; print(*sys.modules)"
+def test_importing_all_of_taphouse_loads_no_upper_floor_and_no_extra():
+    code = "import sys; from taphouse import *; print(*sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {
         name for name in answer.stdout.split() if any(_within(name, room) for room in NOT_AT_THE_FRONT_DOOR)

@@ -1,0 +1,38 @@
+"""Every document does what it says: its programs and commands are run as written."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from docs.walkthrough import Walkthrough, blocks_of
+from playground import TOP
+
+DOCUMENTS = [
+    document
+    for document in [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]
+    if any(block.kind != "text" for block in blocks_of(document.read_text()))
+]
+
+
+@pytest.mark.process
+@pytest.mark.slow
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_the_document_does_what_it_says(document, playground):
+    walkthrough = Walkthrough(document, playground)
+    walkthrough.follow()
+    assert walkthrough.typed > 0
+
+
+def test_the_first_documents_a_user_meets_are_among_those_run():
+    assert {"README.md", "tutorial.md"} <= {document.name for document in DOCUMENTS}
+
+
+@pytest.mark.parametrize(
+    "document", [*sorted(TOP.glob("*.md")), *sorted((TOP / "docs").glob("*.md"))], ids=lambda path: path.name
+)
+def test_links_between_documents_lead_somewhere(document):
+    links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", document.read_text())
+    missing = [link for link in links if not (document.parent / link).exists()]
+    assert missing == []

@@ -1,0 +1,95 @@
+"""The reader of documents reads what is written, and sees what differs."""
+
+from __future__ import annotations
+
+import pytest
+
+from docs.walkthrough import Walkthrough, blocks_of, same_output
+
+DOCUMENT = """
+A file:
+
+```python hello.py
+print("hello")
+```
+
+```console
+$ python hello.py
+hello
+$ echo 1; echo 2; echo 3
+1
+...
+3
+```
+
+```sh
+rm -rf everything
+```
+"""
+
+
+def test_files_sessions_and_plain_text_are_told_apart():
+    assert [(block.kind, block.name) for block in blocks_of(DOCUMENT)] == [
+        ("file", "hello.py"),
+        ("session", ""),
+        ("text", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shown", "real"),
+    [
+        ("", ""),
+        ("a\nb", "a\nb\n"),
+        ("a\n...", "a\nb\nc\n"),
+        ("a ... c", "a b c\n"),
+        ("2026-01-01T00:00:00+00:00 [-] Log opened.", "2031-12-31T23:59:59.123+02:00 [-] Log opened.\n"),
+        ("pid 17", "pid 4242\n"),
+    ],
+)
+def test_output_that_says_the_same_is_the_same(shown, real):
+    assert same_output(shown, real)
+
+
+@pytest.mark.parametrize(
+    ("shown", "real"),
+    [
+        ("", "a\n"),
+        ("a", ""),
+        ("a\nb", "a\n"),
+        ("a\n...\nd", "a\nb\nc\n"),
+        ("[-] a", "[*x*] a\n"),
+        ("1", "12\n"),
+    ],
+)
+def test_output_that_says_something_else_differs(shown, real):
+    assert not same_output(shown, real)
+
+
+@pytest.mark.process
+def test_a_document_is_followed_from_top_to_bottom(playground, tmp_path):
+    (tmp_path / "doc.md").write_text(DOCUMENT)
+    walkthrough = Walkthrough(tmp_path / "doc.md", playground)
+    walkthrough.follow()
+    assert walkthrough.typed == 2
+
+
+@pytest.mark.process
+def test_a_document_that_lies_is_caught(playground, tmp_path):
+    (tmp_path / "doc.md").write_text(DOCUMENT.replace("\nhello\n", "\ngood bye\n"))
+    with pytest.raises(AssertionError, match=r"line 8: \$ python hello.py"):
+        Walkthrough(tmp_path / "doc.md", playground).follow()
+
+
+@pytest.mark.process
+def test_a_command_in_the_foreground_is_interrupted_as_its_reader_would(playground, tmp_path):
+    (tmp_path / "doc.md").write_text(
+        '```python wait.py\nimport signal\nprint("waiting")\n'
+        'try:\n    signal.pause()\nexcept KeyboardInterrupt:\n    print("bye")\n```\n'
+        "```console foreground\n$ python wait.py\nwaiting\n```\n"
+        "```console\n$ echo meanwhile\nmeanwhile\n```\n"
+        "```console\n^C\nbye\n```\n"
+    )
+    walkthrough = Walkthrough(tmp_path / "doc.md", playground)
+    walkthrough.follow()
+    assert walkthrough.typed == 3

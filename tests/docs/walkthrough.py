@@ -1,0 +1,163 @@
+"""A document as a program: its files are written, its commands typed, its output compared.
+
+In a Markdown file
+
+* a block ```` ```python NAME.py ```` (any language, with a file name) is a file, written as it stands;
+* a block ```` ```console ```` is a session: lines after ``$ `` are typed, what follows is what they print.
+  A line ``...`` stands for any number of lines, ``...`` within a line for anything;
+* a session whose last command stays in the foreground is ```` ```console foreground ````; a later
+  session that begins with ``^C`` interrupts it and shows how it ends;
+* any other block is only read.
+
+Times, versions, process ids and addresses in memory may differ from what is written.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from playground import Playground
+
+_FENCE = re.compile(r"^(?P<indent> *)```(?P<info>.*)\n(?P<body>(?:.*\n)*?)(?P=indent)```$", re.MULTILINE)
+
+# What differs from run to run, on both sides of the comparison.
+_VOLATILE = [
+    (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)?"), "<time>"),
+    (re.compile(r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? [A-Z0-9].*\b\d\d:\d\d:\d\d\b.*"), "<time>"),
+    (re.compile(r"python \d[\w.+]*"), "python <version>"),
+    (re.compile(r"uvloop \d[\w.]*"), "uvloop <version>"),
+    (re.compile(r"\b(pid|PID|process) \d+"), "<pid>"),
+    (re.compile(r" at 0x[0-9a-f]+"), " at <address>"),
+    (re.compile(r"[ \t]+$", re.MULTILINE), ""),
+]
+
+
+@dataclass
+class Command:
+    """One line typed, and the output that the document shows for it."""
+
+    line: str
+    output: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Block:
+    """One fenced block: ``kind`` is "file", "session", "foreground" or "text"."""
+
+    kind: str
+    line: int
+    body: str
+    name: str = ""
+
+    def commands(self) -> list[Command]:
+        """Return what is typed in this session."""
+        found: list[Command] = []
+        for line in self.body.splitlines():
+            if line.startswith("$ ") or (line.startswith("^C") and not found):
+                found.append(Command(line.removeprefix("$ ")))
+            elif line != "$":
+                found[-1].output.append(line)
+        return found
+
+
+def blocks_of(text: str) -> list[Block]:
+    """Return the fenced blocks of a Markdown text."""
+    found = []
+    for match in _FENCE.finditer(text):
+        line = text.count("\n", 0, match.start()) + 1
+        indent = len(match["indent"])
+        body = "".join(part[indent:] for part in match["body"].splitlines(keepends=True))
+        words = match["info"].split()
+        if words[:1] == ["console"]:
+            found.append(Block("foreground" if "foreground" in words else "session", line, body))
+        elif len(words) > 1:
+            found.append(Block("file", line, body, name=words[1]))
+        else:
+            found.append(Block("text", line, body))
+    return found
+
+
+def same_output(shown: str, real: str) -> bool:
+    """Say whether ``real`` is what the document shows."""
+    for pattern, stand_in in _VOLATILE:
+        shown, real = pattern.sub(stand_in, shown), pattern.sub(stand_in, real)
+    pattern_text = ""
+    for line in shown.splitlines():
+        if line == "...":
+            pattern_text += r"(?:.*\n)*?"
+        else:
+            pattern_text += ".*".join(re.escape(part) for part in line.split("...")) + r"\n"
+    return re.fullmatch(pattern_text, real if real.endswith("\n") or not real else real + "\n") is not None
+
+
+class Walkthrough:
+    """Follows one document in a playground.
+
+    Args:
+        document: the Markdown file.
+        playground: where to type.
+    """
+
+    def __init__(self, document: Path, playground: Playground) -> None:
+        self.document = document
+        self.playground = playground
+        self.typed = 0
+        self._folder = "."
+        self._foreground: subprocess.Popen[bytes] | None = None
+
+    def follow(self) -> None:
+        """Do everything the document says, in order."""
+        for block in blocks_of(self.document.read_text()):
+            if block.kind == "file":
+                self.playground.write(f"{self._folder}/{block.name}", block.body)
+            elif block.kind in {"session", "foreground"}:
+                commands = block.commands()
+                last = commands.pop() if block.kind == "foreground" else None
+                for command in commands:
+                    self._type(command, block)
+                if last:
+                    self._leave_running(last, block)
+        assert self._foreground is None, f"{self.document.name} leaves a command running in the foreground"
+
+    def _type(self, command: Command, block: Block) -> None:
+        self.typed += 1
+        if command.line == "^C":
+            real = self._interrupt()
+        elif command.line.startswith("cd "):
+            self._folder = str(Path(self._folder) / command.line.removeprefix("cd ").strip())
+            real = ""
+        else:
+            done = self.playground.run("bash", "-c", command.line + " 2>&1", status=None, folder=self._folder)
+            real = done.stdout
+        self._compare(command, real, block)
+
+    def _leave_running(self, command: Command, block: Block) -> None:
+        self.typed += 1
+        assert self._foreground is None, "one command in the foreground at a time"
+        child = self.playground.start("bash", "-c", f"exec {command.line}", folder=self._folder)
+        self._foreground = child
+        assert child.stdout is not None
+        real = ""
+        for _ in command.output:
+            real += child.stdout.readline().decode()
+        self._compare(command, real, block)
+
+    def _interrupt(self) -> str:
+        assert self._foreground is not None, "^C, but nothing runs in the foreground"
+        child, self._foreground = self._foreground, None
+        child.send_signal(signal.SIGINT)
+        said, _ = child.communicate(timeout=60)
+        assert child.returncode == 0, f"status {child.returncode} after ^C\n{said.decode()}"
+        return said.decode()
+
+    def _compare(self, command: Command, real: str, block: Block) -> None:
+        shown = self.playground.with_free_ports("\n".join(command.output))
+        place = f"{self.document.name}, block at line {block.line}"
+        assert same_output(shown, real), (
+            f"{place}: $ {command.line}\n--- the document shows\n{shown}\n--- it prints\n{real}"
+            f"--- log\n{self.playground._log()}"
+        )
