@@ -12,12 +12,12 @@ This module must never know what the daemon does.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 from typing import NoReturn
 
-from taphouse.daemon.process import wait_gone
 from taphouse.daemon.readiness import Readiness, Report, ReportReader
 from taphouse.daemon.system import System
 from taphouse.errors import InternalError
@@ -99,7 +99,7 @@ def _wait_and_exit(
             if report.code:
                 say(report.error)
                 # So that the next command finds no lock of a server that is still on its way out.
-                wait_gone(report.pid, timeout=_GRACE_S)
+                _reap(report.pid, system)
         elif report.outcome == "died":
             say(
                 _with_log(f"the server {_how_it_ended(report, system)} before it was ready", report, log_path)
@@ -127,6 +127,13 @@ def _end_group(group: int, read_end: int, system: System) -> None:
         if not system.read(read_end, 65536):
             return
     system.killpg(group, signal.SIGKILL)
+
+
+def _reap(pid: int, system: System) -> None:
+    """Wait for the daemon's end, for a while; we are its parent now that the middle child is gone."""
+    if pid and system.wait_end(pid, _GRACE_S):
+        with contextlib.suppress(ChildProcessError):
+            system.waitpid(pid, block=False)
 
 
 def _how_it_ended(report: Report, system: System) -> str:

@@ -95,13 +95,13 @@ class LogFile:
     def write(self, records: Sequence[bytes], level: int = 0) -> None:
         """Append ``records``, each with its newline, in order; a full disk loses them, no more."""
         batch: list[bytes] = []
-        size = 0
+        size = self._size
         for record in records:
-            if self._is_full(size + len(record)):
+            if self._rotate_bytes and self._is_regular and size and size + len(record) > self._rotate_bytes:
                 self._append(batch)
-                batch, size = [], 0
-                if self._is_full(len(record)):
-                    self.rotate()
+                batch = []
+                self.rotate()
+                size = self._size
             batch.append(record)
             size += len(record)
         self._append(batch)
@@ -170,10 +170,6 @@ class LogFile:
         self._size = found.st_size
         if self._leads_stdio:
             self.follow_with_stdio()
-
-    def _is_full(self, more: int) -> bool:
-        limit = self._rotate_bytes
-        return bool(limit and self._is_regular and self._size and self._size + more > limit)
 
     def _append(self, batch: list[bytes]) -> None:
         if batch:

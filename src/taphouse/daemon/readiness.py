@@ -135,7 +135,8 @@ class ReportReader:
             now = self._system.monotonic()
             if now - begun >= next_word:
                 self._on_waiting(now - begun, self._step)
-                next_word *= 2
+                while next_word <= now - begun:
+                    next_word *= 2
             left = min(heard + self._timeout_s, begun + next_word) - now
             if self._system.wait_readable(self._fd, max(0.0, left)):
                 data = self._system.read(self._fd, 65536)

@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from taphouse.daemon.process import wait_gone
+
 __all__ = ["Account", "System"]
 
 # prctl(2), <linux/prctl.h>; ctypes passes them unchecked, so they stand here by name.
@@ -66,6 +68,10 @@ class System:
     def waitpid(self, pid: int, *, block: bool = True) -> tuple[int, int]:
         """Reap a child; without ``block`` it returns ``(0, 0)`` when nobody has ended."""
         return os.waitpid(pid, 0 if block else os.WNOHANG)
+
+    def wait_end(self, pid: int, timeout: float) -> bool:
+        """Say whether process ``pid`` has ended within ``timeout`` seconds; a zombie has."""
+        return wait_gone(pid, timeout=timeout)
 
     def killpg(self, group: int, number: int) -> None:
         """Send signal ``number`` to every process of ``group``; nobody there is no error."""
