@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 Sample = Mapping[str, float]
@@ -17,14 +18,24 @@ class Unavailable(Exception):
     """This contestant cannot take part here; the text says why and what would help."""
 
 
+Measure = Callable[[], Sample]
+
+
 @dataclass(frozen=True, slots=True)
 class Contestant:
     """One side of a comparison.
 
-    ``measure`` takes one sample: it starts from nothing (a fresh process) and leaves nothing behind, so that
-    samples are independent of each other. ``detail`` says what exactly ran (versions, options).
+    ``standing`` is a context in which samples can be taken; it gives what takes one. A server stands for a
+    few rounds, so that samples can be short and pairs close in time, which is what noise of a shared machine
+    cancels in; whatever must start from nothing for every sample is made with :func:`afresh`. Everything is
+    gone when the context ends. ``detail`` says what exactly ran (versions, options).
     """
 
     name: str
-    measure: Callable[[], Sample]
+    standing: Callable[[], AbstractContextManager[Measure]]
     detail: str = ""
+
+
+def afresh(measure: Measure) -> Callable[[], AbstractContextManager[Measure]]:
+    """Return the ``standing`` of a contestant whose every sample starts from nothing and leaves nothing."""
+    return lambda: nullcontext(measure)

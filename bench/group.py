@@ -26,8 +26,8 @@ class Entry(Protocol):
 class Group:
     """Rows that are measured together.
 
-    ``rounds`` is the number of pairs of a full run. ``method`` tells a reader what one sample is. A group
-    that writes what must survive sets ``needs_disk``.
+    ``rounds`` is the number of pairs of a full run; contestants start again after ``rounds_per_start``.
+    ``method`` tells a reader what one sample is. A group that writes what must survive sets ``needs_disk``.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Group:
     rounds: int
     entries: Sequence[Entry]
     comparisons: Sequence[Comparison]
+    rounds_per_start: int = 1
     needs_disk: bool = False
 
 
@@ -64,7 +65,8 @@ def measure_group(
             contestants.append(entry(workshop))
         except Unavailable as reason:
             absent.append(str(reason))
-    samples = interleave(contestants, workshop.rounds or group.rounds, told) if contestants else {}
+    rounds = workshop.rounds or group.rounds
+    samples = interleave(contestants, rounds, group.rounds_per_start, told) if contestants else {}
     rows = [
         judge(comparison, samples)
         for comparison in group.comparisons

@@ -7,9 +7,10 @@ that each takes each place equally often. Knows contestants; not what their figu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
-from bench.contestant import BenchError, Contestant, Sample
+from bench.contestant import BenchError, Contestant, Measure, Sample
 
 Samples = dict[str, list[Sample]]
 """All samples by contestant; the lists are parallel: entry n of each belongs to round n."""
@@ -23,24 +24,43 @@ def round_order(entries: Sequence[Contestant], number: int) -> list[Contestant]:
 
 
 def interleave(
-    contestants: Sequence[Contestant], rounds: int, told: Callable[[int, str, Sample], None] | None = None
+    contestants: Sequence[Contestant],
+    rounds: int,
+    rounds_per_start: int = 1,
+    told: Callable[[int, str, Sample], None] | None = None,
 ) -> Samples:
     """Measure every contestant ``rounds`` times, interleaved, and return the samples.
 
-    ``told`` hears of each sample as it is taken (round, contestant, sample). Raises BenchError when two
-    contestants share a name or a sample fails: a round with a gap is not a round, so nothing is skipped.
+    All contestants stand at once and are started again after ``rounds_per_start`` rounds, so that the luck of
+    one process (memory layout, hash seed) does not decide. ``told`` hears of each sample as it is taken
+    (round, contestant, sample). Raises BenchError when two contestants share a name or a sample fails: a
+    round with a gap is not a round, so nothing is skipped.
     """
     names = [contestant.name for contestant in contestants]
     if len(set(names)) != len(names):
         raise BenchError(f"contestants share a name: {', '.join(names)}")
     samples: Samples = {name: [] for name in names}
-    for number in range(rounds):
-        for contestant in round_order(contestants, number):
-            try:
-                sample = contestant.measure()
-            except BenchError as error:
-                raise BenchError(f"{contestant.name}: {error}") from error
-            samples[contestant.name].append(sample)
-            if told is not None:
-                told(number, contestant.name, sample)
+    for first in range(0, rounds, rounds_per_start):
+        with ExitStack() as stands:
+            measures = {each.name: _stand(stands, each) for each in contestants}
+            for number in range(first, min(first + rounds_per_start, rounds)):
+                for contestant in round_order(contestants, number):
+                    with _naming(contestant):
+                        sample = measures[contestant.name]()
+                    samples[contestant.name].append(sample)
+                    if told is not None:
+                        told(number, contestant.name, sample)
     return samples
+
+
+def _stand(stands: ExitStack, contestant: Contestant) -> Measure:
+    with _naming(contestant):
+        return stands.enter_context(contestant.standing())
+
+
+@contextmanager
+def _naming(contestant: Contestant) -> Iterator[None]:
+    try:
+        yield
+    except BenchError as error:
+        raise BenchError(f"{contestant.name}: {error}") from error

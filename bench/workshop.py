@@ -22,6 +22,7 @@ from bench.cores import Cores, available_cores, divide_cores
 
 HERE = Path(__file__).resolve().parent
 SERVERS = HERE / "servers"
+WORKERS = HERE / "workers"
 PEERS = ("twisted", "uvloop")
 
 

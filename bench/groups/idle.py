@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench.comparison import Comparison, Goal, Metric
-from bench.contestant import BenchError, Contestant, Sample, Unavailable
+from bench.contestant import BenchError, Contestant, Sample, Unavailable, afresh
 from bench.cores import on_cores
 from bench.group import Group
 from bench.process import serving
@@ -111,7 +111,7 @@ def _contestant(workshop: Workshop, name: str, command: list[str]) -> Contestant
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if hard != resource.RLIM_INFINITY and hard < DESCRIPTORS:
         raise Unavailable(f"{name}: {DESCRIPTORS} open files are needed, {hard} allowed: raise ulimit -Hn")
-    return Contestant(name, IdleServer(workshop, command).measure)
+    return Contestant(name, afresh(IdleServer(workshop, command).measure))
 
 
 IDLE = Group(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.comparison import Comparison, Goal, Metric
-from bench.contestant import BenchError, Contestant, Sample
+from bench.contestant import BenchError, Contestant, Sample, afresh
 from bench.cores import on_cores
 from bench.group import Group
 from bench.process import accepts, end_process, last_words, started, wait_accepting
@@ -78,36 +78,42 @@ def wait_detached(process: subprocess.Popen[bytes], port: int, folder: Path) -> 
 def from_seed(workshop: Workshop) -> Contestant:
     """Thaw a seed in the foreground."""
     command = [str(workshop.twistd), "-n", "-f", "echo-start.tap"]
-    return Contestant(FOREGROUND, Start(workshop, command, _seeder(workshop)).measure)
+    return Contestant(FOREGROUND, afresh(Start(workshop, command, _seeder(workshop)).measure))
 
 
 def from_source(workshop: Workshop) -> Contestant:
     """Run the script in the foreground."""
     command = [str(workshop.twistd), "-n", "-y", str(SERVERS / "echo_taphouse.py")]
-    return Contestant(SOURCE, Start(workshop, command).measure)
+    return Contestant(SOURCE, afresh(Start(workshop, command).measure))
 
 
 def daemonized(workshop: Workshop) -> Contestant:
     """Thaw a seed as a daemon."""
     command = [str(workshop.twistd), "-f", "echo-start.tap", "--pidfile", PIDFILE]
-    return Contestant(DAEMON, Start(workshop, command, _seeder(workshop), detaches=True).measure)
+    return Contestant(DAEMON, afresh(Start(workshop, command, _seeder(workshop), detaches=True).measure))
 
 
 def twisted(workshop: Workshop) -> Contestant:
     """Twisted in the foreground."""
-    return Contestant(TWISTED, Start(workshop, _twisted_command(workshop, "-n")).measure, _version(workshop))
+    return Contestant(
+        TWISTED, afresh(Start(workshop, _twisted_command(workshop, "-n")).measure), _version(workshop)
+    )
 
 
 def twisted_daemonized(workshop: Workshop) -> Contestant:
     """Twisted as a daemon."""
     command = _twisted_command(workshop, "--pidfile", PIDFILE)
-    return Contestant(TWISTED_DAEMON, Start(workshop, command, detaches=True).measure, _version(workshop))
+    return Contestant(
+        TWISTED_DAEMON, afresh(Start(workshop, command, detaches=True).measure), _version(workshop)
+    )
 
 
 def bare(workshop: Workshop) -> Contestant:
     """A script that imports uvloop, sqlite3 and msgspec, and listens."""
     command = [workshop.python, str(SERVERS / "bare_start.py"), "{port}"]
-    return Contestant(BARE, Start(workshop, command).measure, "imports uvloop, sqlite3, msgspec; listens")
+    return Contestant(
+        BARE, afresh(Start(workshop, command).measure), "imports uvloop, sqlite3, msgspec; listens"
+    )
 
 
 def _twisted_command(workshop: Workshop, *options: str) -> list[str]:

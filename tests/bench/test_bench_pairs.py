@@ -1,9 +1,10 @@
 """Rounds favour nobody and have no gaps."""
 
 from collections import Counter
+from contextlib import contextmanager
 
 import pytest
-from bench.contestant import BenchError, Contestant
+from bench.contestant import BenchError, Contestant, afresh
 from bench.pairs import interleave, round_order
 
 
@@ -13,7 +14,7 @@ def contestant(name, log=None):
             log.append(name)
         return {"figure": 1.0}
 
-    return Contestant(name, measure)
+    return Contestant(name, afresh(measure))
 
 
 def test_two_contestants_alternate_who_goes_first():
@@ -39,9 +40,46 @@ def test_samples_of_a_round_share_their_place_in_the_lists():
     def reading():
         return {"at": float(next(clock))}
 
-    samples = interleave([Contestant("a", reading), Contestant("b", reading)], 6)
+    samples = interleave([Contestant("a", afresh(reading)), Contestant("b", afresh(reading))], 6)
     rounds = [{a["at"] // 2, b["at"] // 2} for a, b in zip(samples["a"], samples["b"], strict=True)]
     assert rounds == [{float(number)} for number in range(6)]
+
+
+def test_contestants_stand_together_and_start_again_after_their_rounds():
+    log = []
+
+    def standing(name):
+        @contextmanager
+        def stand():
+            log.append(f"{name} starts")
+            yield lambda: {"figure": log.append(name) or 1.0}
+            log.append(f"{name} ends")
+
+        return Contestant(name, stand)
+
+    interleave([standing("a"), standing("b")], 3, rounds_per_start=2)
+    assert log == [
+        *("a starts", "b starts", "a", "b", "b", "a", "b ends", "a ends"),
+        *("a starts", "b starts", "b", "a", "b ends", "a ends"),
+    ]
+
+
+def test_what_stands_is_ended_when_a_sample_fails():
+    log = []
+
+    @contextmanager
+    def stand():
+        try:
+            yield lambda: {"figure": 1.0}
+        finally:
+            log.append("ended")
+
+    def fail():
+        raise BenchError("no reply")
+
+    with pytest.raises(BenchError):
+        interleave([Contestant("a", stand), Contestant("b", afresh(fail))], 1)
+    assert log == ["ended"]
 
 
 def test_a_failed_sample_ends_the_run_and_names_its_contestant():
@@ -49,7 +87,7 @@ def test_a_failed_sample_ends_the_run_and_names_its_contestant():
         raise BenchError("a reply is not what was asked for")
 
     with pytest.raises(BenchError, match=r"^b: a reply is not"):
-        interleave([contestant("a"), Contestant("b", fail)], 3)
+        interleave([contestant("a"), Contestant("b", afresh(fail))], 3)
 
 
 def test_two_contestants_of_one_name_are_refused():

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from bench.comparison import Comparison, Goal, Metric
-from bench.contestant import BenchError, Contestant, Unavailable
+from bench.contestant import BenchError, Contestant, Unavailable, afresh
 from bench.cores import divide_cores
 from bench.group import Group, measure_group
 from bench.machine import file_system, require_disk
@@ -16,11 +16,11 @@ RATE = Metric("rate", "requests/s", "higher")
 
 
 def ours(_workshop):
-    return Contestant("ours", lambda: {"rate": 800.0, "p99_us": 12.5}, "version 1")
+    return Contestant("ours", afresh(lambda: {"rate": 800.0, "p99_us": 12.5}), "version 1")
 
 
 def theirs(_workshop):
-    return Contestant("theirs", lambda: {"rate": 1000.0, "p99_us": 10.0})
+    return Contestant("theirs", afresh(lambda: {"rate": 1000.0, "p99_us": 10.0}))
 
 
 def missing(_workshop):
