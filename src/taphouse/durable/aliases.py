@@ -1,0 +1,113 @@
+"""Aliases: plain containers that were adopted and may still be held elsewhere.
+
+``rows = []; factory.rows = rows`` makes a tracked copy; ``rows.append(1)``
+afterwards would be missed.  So the plain original is watched till the end of the
+epoch: adopting it again yields the same tracked container, and a difference
+from what it held when adopted is an error that names the path.  Elements are
+compared by identity only: no code of the application runs.
+
+This module must never know ledgers, and never changes what it watches.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from taphouse.errors import InternalError
+
+__all__ = ["Watch", "known_copy", "release_checked", "watch", "watched_count"]
+
+
+class Watch:
+    """One plain container, what it held when it was adopted, and its tracked copy (weakly)."""
+
+    __slots__ = ("copy", "held", "plain")
+
+    def __init__(self, plain: Any, copy: Any) -> None:
+        self.plain = plain
+        self.copy = weakref.ref(copy)
+        self.held = _contents(plain)
+
+    def is_changed(self) -> bool:
+        """Say whether the plain container differs from what it held, by identity."""
+        now = _contents(self.plain)
+        if len(now) != len(self.held):
+            return True
+        if all(a is b for a, b in zip(now, self.held, strict=True)):
+            return False
+        return type(self.plain) is not set or {id(x) for x in now} != {id(x) for x in self.held}
+
+
+def _contents(plain: Any) -> tuple[Any, ...]:
+    if isinstance(plain, dict):
+        return (*plain.keys(), *plain.values())
+    return tuple(plain)
+
+
+_watched: dict[int, Watch] = {}
+_limit = 256
+
+
+def watch(plain: Any, copy: Any) -> None:
+    """Watch ``plain``, whose tracked copy is ``copy``, till :func:`release_checked`."""
+    global _limit
+    _watched[id(plain)] = Watch(plain, copy)
+    if len(_watched) > _limit:
+        _sweep()
+        _limit = max(256, 2 * len(_watched))
+
+
+def known_copy(plain: Any) -> Any:
+    """Return the tracked copy made of this very container in this epoch, or None."""
+    found = _watched.get(id(plain))
+    return None if found is None or found.plain is not plain else found.copy()
+
+
+def watched_count() -> int:
+    """Return how many containers are watched."""
+    return len(_watched)
+
+
+def _references_of_unaliased() -> int:
+    probe = Watch([], _Probe())
+    return sys.getrefcount(probe.plain)
+
+
+class _Probe:
+    __slots__ = ("__weakref__",)
+
+
+_ALONE = _references_of_unaliased()
+
+
+def _sweep() -> None:
+    """Drop what nobody else holds any more and did not change, so that building never grows the watch."""
+    for key, entry in list(_watched.items()):
+        if entry.copy() is None or (sys.getrefcount(entry.plain) <= _ALONE and not entry.is_changed()):
+            del _watched[key]
+
+
+def release_checked(concerns: Callable[[Any], bool | None], path_of: Callable[[Any], str]) -> None:
+    """Compare the watched containers and stop watching them.
+
+    Args:
+        concerns: given a tracked copy: True compare it now, False keep watching, None forget it.
+        path_of: the path of a tracked copy for the message.
+
+    Raises:
+        InternalError: if one was changed through an alias.
+    """
+    for key, entry in list(_watched.items()):
+        copy = entry.copy()
+        wanted = None if copy is None else concerns(copy)
+        if wanted is False:
+            continue
+        del _watched[key]
+        if wanted and entry.is_changed():
+            raise InternalError(
+                f"{path_of(copy)}: changed through an alias that is not tracked",
+                cure="use the attribute: what was assigned is a tracked copy of the plain container",
+            )

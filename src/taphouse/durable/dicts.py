@@ -1,0 +1,247 @@
+"""TrackedDict, and what its kin share: dicts whose every change is noticed.
+
+``_raw_*`` are the methods of the plain type that store; everything that
+mutates ends in ``__setitem__``, ``__delitem__`` or a snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from taphouse.durable.adoption import FILL, WRAPPERS, prepare, prepare_key, settle
+from taphouse.durable.container import (
+    SLOTS,
+    Container,
+    add_kind,
+    begin_change,
+    init_slots,
+    is_plain_key,
+    let_go,
+    log_op,
+)
+from taphouse.durable.kinds import QUICK
+from taphouse.durable.ownership import HELD
+
+__all__ = ["DictMethods", "TrackedDict", "fill_dict"]
+
+_MISSING: Any = object()
+
+
+class DictMethods(Container):
+    """The mutating methods of a dict."""
+
+    __slots__ = ()
+
+    _raw_set: Callable[..., None] = dict.__setitem__
+    _raw_del: Callable[..., None] = dict.__delitem__
+    _raw_clear: Callable[..., None] = dict.clear
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if type(key) is not str:
+            prepare_key(key, self)
+        if type(value) in QUICK:
+            stored, adoption = value, None
+        else:
+            stored, adoption = prepare(value, self, key)
+        old = dict.get(self, key, _MISSING)  # type: ignore[arg-type]
+        log = begin_change(self)
+        self._raw_set(key, stored)
+        row = self._tap_row
+        if row is not None and row.ops is not None:
+            log_op(self, ("s", key, stored) if is_plain_key(key) else None)
+        if log is not None:
+            self._log_set(log, key, old)
+        if old is not stored:
+            if adoption is not None:
+                settle(adoption)
+            if type(old) in HELD:
+                let_go(old, self)
+
+    def _log_set(self, log: Any, key: Any, old: Any) -> None:
+        if old is _MISSING:
+            log.append((self._raw_del, (key,)))
+        else:
+            log.append((self._raw_set, (key, old)))
+
+    def __delitem__(self, key: Any) -> None:
+        old = dict.get(self, key, _MISSING)  # type: ignore[arg-type]
+        if old is _MISSING:
+            raise KeyError(key)
+        self._remove(key, old)
+
+    def _remove(self, key: Any, old: Any) -> None:
+        log = begin_change(self)
+        if log is not None:
+            self._log_del(log, key, old)
+        self._raw_del(key)
+        row = self._tap_row
+        if row is not None and row.ops is not None:
+            log_op(self, ("d", key) if is_plain_key(key) else None)
+        if type(old) in HELD:
+            let_go(old, self)
+
+    def _log_del(self, log: Any, key: Any, old: Any) -> None:
+        """Log how a deletion is undone: the last and the first entry cheaply, others by snapshot."""
+        last = next(reversed(self))  # type: ignore[call-overload]
+        if last is key or (type(last) is type(key) and is_plain_key(key) and last == key):
+            log.append((self._raw_set, (last, old)))
+            return
+        first = next(iter(self))  # type: ignore[call-overload]
+        if first is key or (type(first) is type(key) and is_plain_key(key) and first == key):
+            log.append((self._put_first, (first, old)))
+            return
+        log.append((self._tap_revert, (self._tap_plain(),)))
+
+    def _put_first(self, key: Any, value: Any) -> None:
+        rest = dict(self.items())  # type: ignore[attr-defined]
+        self._raw_clear()
+        self._raw_set(key, value)
+        for k, v in rest.items():
+            self._raw_set(k, v)
+
+    def setdefault(self, key: Any, default: Any = None, /) -> Any:
+        """Like dict.setdefault; returns what is stored, the tracked form of ``default``."""
+        found = dict.get(self, key, _MISSING)  # type: ignore[arg-type]
+        if found is not _MISSING:
+            return found
+        self[key] = default
+        return dict.__getitem__(self, key)  # type: ignore[index]
+
+    def pop(self, key: Any, default: Any = _MISSING, /) -> Any:
+        old = dict.get(self, key, _MISSING)  # type: ignore[arg-type]
+        if old is _MISSING:
+            if default is _MISSING:
+                raise KeyError(key)
+            return default
+        self._remove(key, old)
+        return old
+
+    def popitem(self) -> tuple[Any, Any]:
+        if not len(self):  # type: ignore[arg-type]
+            raise KeyError("popitem(): dictionary is empty")
+        key = next(reversed(self))  # type: ignore[call-overload]
+        return key, self.pop(key)
+
+    def clear(self) -> None:
+        gone = list(dict.values(self))  # type: ignore[arg-type]
+        log = begin_change(self)
+        if log is not None:
+            log.append((self._tap_revert, (self._tap_plain(),)))
+        self._raw_clear()
+        log_op(self, ("c",))
+        for value in gone:
+            let_go(value, self)
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        new: dict[Any, Any] = {}
+        new.update(*args, **kwargs)
+        self._take_all(new)
+
+    def _take_all(self, new: dict[Any, Any]) -> None:
+        """Store all of ``new``, or nothing if one of them is refused."""
+        prepared = []
+        for key, value in new.items():
+            prepare_key(key, self)
+            prepared.append((key, *prepare(value, self, key)))
+        log = begin_change(self)
+        for key, stored, adoption in prepared:
+            old = dict.get(self, key, _MISSING)  # type: ignore[arg-type]
+            self._raw_set(key, stored)
+            log_op(self, ("s", key, stored) if is_plain_key(key) else None)
+            if log is not None:
+                self._log_set(log, key, old)
+            if old is not stored:
+                settle(adoption)
+                let_go(old, self)
+
+    def __ior__(self, other: Any) -> Any:
+        self.update(other)
+        return self
+
+    def copy(self) -> Any:
+        """Return a plain copy."""
+        return self._tap_plain()
+
+    def _tap_plain(self) -> Any:
+        return dict(self)  # type: ignore[call-overload]
+
+    def _tap_empty(self) -> Any:
+        return {}
+
+    def _tap_pour(self, plain: Any, copy: Callable[[Any], Any]) -> None:
+        for key, value in dict.items(self):  # type: ignore[arg-type]
+            plain[copy(key)] = copy(value)
+
+    def _tap_note(self, child: Any) -> None:
+        key = child._tap_key
+        row = self._tap_row
+        if is_plain_key(key):
+            part = dict.get(self, key, _MISSING)  # type: ignore[arg-type]
+            # The child may be there more than once (or the key be stale): then all is written.
+            if (part is child or type(part) in HELD) and child._tap_slots <= 1:
+                if part is child or (isinstance(part, tuple) and _carries(part, child)):
+                    log_op(self, ("s", key, part))
+                    return
+        row.ops = None
+
+    def _tap_revert(self, snapshot: Any) -> None:
+        self._raw_clear()
+        for key, value in snapshot.items():
+            self._raw_set(key, value)
+
+
+def _carries(value: tuple[Any, ...], child: Any) -> bool:
+    return any(p is child or (isinstance(p, tuple) and _carries(p, child)) for p in tuple.__iter__(value))
+
+
+class TrackedDict(DictMethods, dict):  # type: ignore[type-arg]
+    """A dict in durable state."""
+
+    __slots__ = (*SLOTS, "__weakref__")
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> TrackedDict:
+        self = dict.__new__(cls)
+        init_slots(self)
+        return self
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if args or kwargs:
+            self.update(*args, **kwargs)
+
+    @classmethod
+    def fromkeys(cls, keys: Any, value: Any = None, /) -> dict[Any, Any]:  # type: ignore[override]
+        """Return a plain dict."""
+        return dict.fromkeys(keys, value)
+
+
+def fill_dict(fresh: Any, plain: Any, adoption: Any) -> None:
+    """Fill a new tracked dict (of any kind) from a plain one."""
+    take = adoption.take
+    check = adoption.key
+    put = fresh._raw_set
+    for key, value in plain.items():
+        if type(key) is not str:
+            check(key)
+        if type(value) not in QUICK:
+            value = take(value, fresh, key, _Step(key))
+        put(key, value)
+
+
+class _Step:
+    """A key in a path, spelt only if a message needs it."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, key: Any) -> None:
+        self.key = key
+
+    def __str__(self) -> str:
+        from taphouse.durable.checking import describe_key
+
+        return f"[{describe_key(self.key)}]"
+
+
+WRAPPERS[dict] = TrackedDict
+FILL[dict] = fill_dict
+add_kind(TrackedDict)
