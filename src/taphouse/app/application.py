@@ -1,0 +1,147 @@
+"""Application: the root of everything that is declared.
+
+A value: it opens nothing, and runs only when one of its verbs is said; those
+are somebody else's work, see :mod:`taphouse.app.verbtable`.  It must not know that
+it can be saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, cast
+
+from taphouse.app.endpoints import Endpoints
+from taphouse.app.schedule import DelayedCall, PeriodicCall, ScheduledCall, make_call
+from taphouse.app.service import Service, ServiceCollection
+from taphouse.app.verbtable import verbs
+from taphouse.names import check_application_name
+
+__all__ = ["Application"]
+
+
+class Application(Endpoints, ServiceCollection):
+    """What listens, what serves and what is remembered, under one name.
+
+    Args:
+        name: ``[A-Za-z0-9][A-Za-z0-9._-]{0,63}``; it becomes file names.
+        uid: user to run as, by name or number (0 is a number like any other); ``None`` is no change.
+        gid: group to run as, by name or number; ``None`` is the user's own.
+
+    Raises:
+        ConfigurationError: if the name is not allowed.
+        TypeError, ValueError: if ``uid`` or ``gid`` is neither a name nor a number.
+    """
+
+    def __init__(self, name: str, uid: int | str | None = None, gid: int | str | None = None) -> None:
+        self.name = check_application_name(name)
+        self.uid = _check_account(uid, "uid")
+        self.gid = _check_account(gid, "gid")
+        self.listeners = []
+        self.connectors = []
+        self.services = {}
+        self.schedule: dict[int, ScheduledCall] = {}
+        """number -> delayed or periodic call."""
+        self.calls_made = 0
+        self.authorizer: Any = None
+        """Who may do what; any durable object the services agree on."""
+
+    def addDelayed(self, seconds: float, method: Callable[..., Any], *args: Any) -> DelayedCall:
+        """Call ``method(*args)`` once, ``seconds`` from now; it survives restarts.
+
+        On an application that never ran, "now" is its first start.  A call that
+        became due while the server was down is made after the next start.
+
+        Args:
+            seconds: from 0.
+            method: a bound method of a durable object, or a module-level function; may be a coroutine function.
+            args: durable values.
+
+        Returns:
+            A handle with ``cancel()``.
+
+        Raises:
+            TypeError, ValueError: if it could not be found again after a restart, or never be due.
+        """
+        return cast(DelayedCall, self._add_call(DelayedCall, seconds, method, args))
+
+    def addPeriodic(self, seconds: float, method: Callable[..., Any], *args: Any) -> PeriodicCall:
+        """Call ``method(*args)`` every ``seconds`` (above 0); missed periods are skipped.
+
+        Otherwise like :meth:`addDelayed`.  An exception of the call is logged and ends it.
+        """
+        return cast(PeriodicCall, self._add_call(PeriodicCall, seconds, method, args))
+
+    def _add_call(
+        self, kind: type[ScheduledCall], seconds: float, method: Callable[..., Any], args: tuple[Any, ...]
+    ) -> ScheduledCall:
+        number = self.calls_made + 1
+        call = make_call(kind, self.schedule, number, seconds, method, args)
+        self.calls_made = number
+        if self._v_runtime is not None:
+            self._v_runtime.schedule_changed()
+        return call
+
+    def service_was_added(self, service: Service) -> None:
+        """Start the service if the application is running."""
+        if self._v_runtime is not None:
+            self._v_runtime.service_added(service)
+
+    def service_was_removed(self, service: Service) -> None:
+        """Stop the service if the application is running."""
+        if self._v_runtime is not None:
+            self._v_runtime.service_removed(service)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a runtime is at work on it."""
+        return self._v_runtime is not None
+
+    def save(self, tag: str | None = None, filename: str | None = None) -> str | None:
+        """Freeze into a tap, ``<name>-<tag>.tap`` in the current directory.
+
+        Args:
+            tag: such as ``"start"``; ``None`` is ``<name>.tap``.
+            filename: used as it is, instead.
+
+        Returns:
+            The file's name; ``None`` where a tap is being thawed (a script without a
+            main guard saves nothing then).
+
+        Raises:
+            NotDurableError: if something cannot be saved; the message begins with its path.
+        """
+        return verbs.save(self, tag, filename)
+
+    def run(self) -> None:
+        """Run in the foreground until SIGINT or SIGTERM, remembering in ``<name>-shutdown.tap``.
+
+        Does nothing where a tap is being thawed or this script is being run by a command.
+        """
+        verbs.run(self)
+
+    def running(self, **options: Any) -> AbstractAsyncContextManager[Any]:
+        """Run inside of somebody else's loop: ``async with app.running() as server``.
+
+        No signal handlers, no pidfile; ``server.addresses`` says where it listens.
+        """
+        return verbs.running(self, **options)
+
+    async def serve(self, **options: Any) -> None:
+        """Run inside of somebody else's loop until cancelled; options as for :meth:`running`."""
+        await verbs.serve(self, **options)
+
+    def __repr__(self) -> str:
+        return f"<Application {self.name}>"
+
+
+def _check_account(account: object, what: str) -> int | str | None:
+    if account is None:
+        return None
+    if isinstance(account, bool) or not isinstance(account, int | str):
+        raise TypeError(f"{what} must be a name or a number, got {account!r:.80}")
+    if isinstance(account, int) and not 0 <= account < 2**32 - 1:
+        raise ValueError(f"{what} {account} is out of range; use 0 to {2**32 - 2}")
+    if isinstance(account, str) and (not account or any(c.isspace() or c in ":\0" for c in account)):
+        raise ValueError(f"{what} {account!r:.80} is no account name")
+    return account
