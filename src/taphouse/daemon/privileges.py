@@ -172,13 +172,14 @@ def preload() -> None:
     Measured in an empty one: without the idna codec even ``getaddrinfo("127.0.0.1")`` raises
     LookupError; time zones, name service modules and trusted certificates are missing.
     """
-    import concurrent.futures.thread
-    import locale
+    import importlib
     import socket
     import time
     import traceback
     import zoneinfo
 
+    for name in ("_strptime", "asyncio", "concurrent.futures.thread", "ctypes", "locale"):
+        importlib.import_module(name)
     for codec in ("idna", "latin-1", "ascii", "unicode_escape", "punycode"):
         "x".encode(codec)
     with contextlib.suppress(OSError):
@@ -186,10 +187,7 @@ def preload() -> None:
     time.tzset()
     with contextlib.suppress(zoneinfo.ZoneInfoNotFoundError, OSError):
         zoneinfo.ZoneInfo("UTC")
-    with contextlib.suppress(locale.Error):
-        locale.setlocale(locale.LC_TIME, None)
     traceback.format_list([])
-    _ = concurrent.futures.thread
     with contextlib.suppress(ImportError):
         import ssl
 

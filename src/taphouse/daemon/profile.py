@@ -29,6 +29,8 @@ class Profile:
     def __init__(self, path: str, *, stats: bool = False) -> None:
         # Imported here: nobody who does not ask for a profile pays for it.
         import cProfile
+        import io
+        import pstats
 
         self.path = os.path.abspath(path)
         self._stats = stats
@@ -40,6 +42,8 @@ class Profile:
                 cure="choose another --profile",
             ) from None
         self._profile = cProfile.Profile()
+        self._text = io.StringIO()
+        self._make_stats = pstats.Stats
 
     def __enter__(self) -> Self:
         self._profile.enable()
@@ -48,15 +52,11 @@ class Profile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        import io
-        import pstats
-
         self._profile.disable()
         with self._file as file:
             if self._stats:
                 # A descriptor, because the path may be out of reach by now; dump_stats closes it.
                 self._profile.dump_stats(os.dup(file.fileno()))  # type: ignore[arg-type]
             else:
-                text = io.StringIO()
-                pstats.Stats(self._profile, stream=text).sort_stats("cumulative").print_stats()
-                file.write(text.getvalue().encode("utf-8", "backslashreplace"))
+                self._make_stats(self._profile, stream=self._text).sort_stats("cumulative").print_stats()
+                file.write(self._text.getvalue().encode("utf-8", "backslashreplace"))
