@@ -1,0 +1,78 @@
+"""Log context: on whose behalf the code that logs is running.
+
+``Keys,3,127.0.0.1`` for a connection, ``*otk*`` while the runtime acts, else
+``-``.  A log line pays for finding out, a read or a write does not: callbacks
+reach the user's protocol directly, so the stack is searched for it.  It must
+know neither logging nor connections, only that some transports can say who
+they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import FrameType
+from typing import Any, Protocol, runtime_checkable
+
+__all__ = ["Labelled", "acting", "current_context", "on_behalf"]
+
+_current: ContextVar[Any] = ContextVar("taphouse_context", default="-")
+
+
+@runtime_checkable
+class Labelled(Protocol):
+    """A transport that knows how its log lines are marked."""
+
+    def log_label(self) -> str:
+        """Return the mark."""
+
+
+@contextmanager
+def acting(name: str) -> Iterator[None]:
+    """Mark what is logged inside, and by tasks and timers made inside, as ``*name*``."""
+    token = _current.set(f"*{name}*")
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+@contextmanager
+def on_behalf(connection: Labelled) -> Iterator[None]:
+    """Mark what is logged by tasks made inside as ``connection``'s."""
+    token = _current.set(connection)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current_context() -> str:
+    """Return the context of the code that calls: ``Keys,3,127.0.0.1``, ``*otk*`` or ``-``."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if code.co_argcount and code.co_varnames[0] == "self":
+            label = _label_of(frame.f_locals.get("self"))
+            if label is not None:
+                return label
+        frame = frame.f_back
+    current = _current.get()
+    return current if isinstance(current, str) else str(current.log_label())
+
+
+def _label_of(found: object) -> str | None:
+    if isinstance(found, asyncio.BaseTransport):
+        return found.log_label() if isinstance(found, Labelled) else None
+    if not isinstance(found, asyncio.BaseProtocol):
+        return None
+    # Straight from the dict: no property and no __getattr__ of the user runs for a log line.
+    attributes = getattr(found, "__dict__", None) or {}
+    for name in ("transport", "_transport"):
+        transport = attributes.get(name)
+        if isinstance(transport, asyncio.BaseTransport) and isinstance(transport, Labelled):
+            return transport.log_label()
+    return None

@@ -1,0 +1,242 @@
+"""Doors: all ways in and out of a running application.
+
+Its ports, its links, the crowd of each factory, and how they open, close and
+drain.  It must never know state, services or schedules.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from taphouse.app import Application, Connector, Factory, Listener, object_label
+from taphouse.runtime.binding import Address, Sockets, bind_listener
+from taphouse.runtime.clock import Clock
+from taphouse.runtime.connection import Connection, OutputWatch, Owner
+from taphouse.runtime.crowd import Crowd
+from taphouse.runtime.idle import IdleWatch
+from taphouse.runtime.limits import Gatekeeper, Limits
+from taphouse.runtime.links import Link
+from taphouse.runtime.ports import Port, UdpPort, open_port
+
+__all__ = ["Doors"]
+
+_log = logging.getLogger("taphouse.runtime")
+_FLUSH_S = 1.0
+
+
+class Doors:
+    """The ports and links of one application."""
+
+    def __init__(
+        self,
+        app: Application,
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+        limits: Limits,
+        gatekeeper: Gatekeeper,
+        watch: OutputWatch,
+    ) -> None:
+        self._app = app
+        self._loop = loop
+        self._clock = clock
+        self._limits = limits
+        self._gatekeeper = gatekeeper
+        self._watch = watch
+        self._idle = IdleWatch(limits.idle_timeout_s, clock) if limits.idle_timeout_s else None
+        self._ports: list[tuple[Listener, Port | UdpPort]] = []
+        self._links: list[tuple[Connector, Link]] = []
+        self._crowds: dict[int, Crowd] = {}
+        self._users: dict[int, Crowd] = {}  # id of each port and connector whose factory is started for it
+        self._starting = self._accepting = self._connecting = False
+
+    # -- opening
+
+    def bind(self, sockets: Sockets) -> None:
+        """Make a port for each listener, from what is bound already or anew."""
+        for listener in self._app.listeners:
+            self.add_port(listener, sockets)
+
+    def add_port(self, listener: Listener, sockets: Sockets | None = None) -> Port | UdpPort:
+        """Bind one listener.
+
+        Raises:
+            AddressError, NotPermittedError, ConfigurationError: naming the port or path.
+        """
+        entry = _entry(listener)
+        key = (entry["kind"], entry["interface"] or "", entry["port"] or 0, entry["path"] or "")
+        bound = sockets.take(key) if sockets is not None else None
+        if bound is None:
+            bound = bind_listener(entry)
+        port = open_port(bound, self._crowd(listener.factory), self._gatekeeper, self._watch, self._idle)
+        self._ports.append((listener, port))
+        return port
+
+    async def start_factories(self) -> None:
+        """Say what starts, and call ``started()`` of each factory once."""
+        self._starting = True
+        await self.advance()
+
+    async def accept(self) -> None:
+        """Let clients in."""
+        self._accepting = True
+        await self.advance()
+
+    def connect(self) -> None:
+        """Begin to connect each connector."""
+        self._connecting = True
+        for connector in self._app.connectors:
+            self.add_link(connector)
+
+    async def advance(self) -> None:
+        """Bring every port and connector to where the doors are by now."""
+        if self._starting:
+            for _, port in list(self._ports):
+                if id(port) not in self._users:
+                    port.log_start()
+                    await self._use(port, port.crowd)
+            for connector in list(self._app.connectors):
+                if id(connector) not in self._users:
+                    await self._use(connector, self._crowd(connector.factory))
+        if self._accepting:
+            for _, port in list(self._ports):
+                if not port.is_accepting:
+                    await port.accept(self._loop, self._limits.tls_handshake_s)
+
+    def add_link(self, connector: Connector) -> None:
+        """Connect ``connector``, if it is time to and not done yet."""
+        if self._connecting and not any(candidate is connector for candidate, _ in self._links):
+            link = Link(connector, self._crowd(connector.factory), self._watch, self._clock)
+            self._links.append((connector, link))
+            link.start(self._loop)
+
+    async def close_removed(self, listener: Listener) -> None:
+        """Close a listener that is none any more; its connections go on."""
+        for position, (candidate, port) in enumerate(self._ports):
+            if candidate is listener:
+                del self._ports[position]
+                port.close()
+                await self._release(port)
+                return
+
+    async def disconnect_removed(self, connector: Connector) -> None:
+        """Close the connection of a connector that is none any more."""
+        for position, (candidate, link) in enumerate(self._links):
+            if candidate is connector:
+                del self._links[position]
+                await link.close()
+                break
+        await self._release(connector)
+
+    async def _use(self, user: object, crowd: Crowd) -> None:
+        self._users[id(user)] = crowd
+        try:
+            await crowd.use()
+        except BaseException:
+            del self._users[id(user)]
+            raise
+
+    async def _release(self, user: object) -> None:
+        crowd = self._users.pop(id(user), None)
+        if crowd is not None:
+            await crowd.release()
+
+    # -- closing
+
+    async def close(self) -> None:
+        """Accept until the backlogs are empty, then close the ports."""
+        for _, port in self._ports:
+            await port.empty_backlog()
+        for _, port in self._ports:
+            port.close()
+        self._ports.clear()
+
+    async def drain(self, hurry: asyncio.Event) -> None:
+        """Wait for accepted connections to end by themselves, within the limit.
+
+        Args:
+            hurry: when it is set, the limit is the shorter one.
+        """
+        if await self._wait_empty(self._limits.drain_s, hurry):
+            await self._wait_empty(self._limits.hurried_drain_s, None)
+
+    async def _wait_empty(self, limit_s: float, hurry: asyncio.Event | None) -> bool:
+        """Wait, and say whether ``hurry`` cut it short."""
+        count = self._gatekeeper.total
+        if not count:
+            return False
+        _log.info("waiting up to %g s for %d connection%s to end", limit_s, count, "s"[: count > 1])
+        waits = [self._gatekeeper.wait_empty(), self._clock.sleep(limit_s)]
+        tasks = [self._loop.create_task(wait) for wait in waits]
+        if hurry is not None:
+            tasks.append(self._loop.create_task(hurry.wait()))  # type: ignore[arg-type]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        return hurry is not None and hurry.is_set() and self._gatekeeper.total > 0
+
+    async def close_connections(self) -> None:
+        """Close links and what is left of connections, and end their coroutines."""
+        for _, link in self._links:
+            await link.close()
+        self._links.clear()
+        tasks = [task for crowd in self._crowds.values() for task in crowd.running_tasks()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_FLUSH_S)
+        for connection in self._live():
+            connection.close()
+        until = self._loop.time() + _FLUSH_S
+        while self._live() and self._loop.time() < until:
+            await asyncio.sleep(0.005)
+        for connection in self._live():
+            connection.abort()
+        await asyncio.sleep(0)
+        if self._idle is not None:
+            self._idle.close()
+
+    async def stop_factories(self) -> None:
+        """Count out every listener and connector; the last one of each factory stops it."""
+        for crowd in reversed(list(self._users.values())):
+            await crowd.release()
+        self._users.clear()
+
+    def abort(self) -> None:
+        """Reset every connection and close every port at once."""
+        for _, port in self._ports:
+            port.close()
+        self._ports.clear()
+        guests = getattr(self._loop, "guests", None)
+        others = list(guests.live) if isinstance(guests, Owner) and guests.watch is self._watch else []
+        for connection in self._live() + others:
+            connection.reset()
+
+    # -- what there is
+
+    def addresses(self) -> dict[str, list[Address]]:
+        """Return label -> addresses of each open listener."""
+        found: dict[str, list[Address]] = {}
+        for listener, port in self._ports:
+            found.setdefault(listener.label, []).extend(port.addresses)
+        return found
+
+    def accepted(self) -> int:
+        """Return how many connections there were since the start."""
+        return sum(crowd.accepted for crowd in self._crowds.values())
+
+    def _crowd(self, factory: Factory) -> Crowd:
+        crowd = self._crowds.get(id(factory))
+        if crowd is None:
+            crowd = self._crowds[id(factory)] = Crowd(factory, object_label(self._app, factory))
+        return crowd
+
+    def _live(self) -> list[Connection]:
+        return [connection for crowd in self._crowds.values() for connection in crowd.live]
+
+
+def _entry(listener: Listener) -> dict[str, Any]:
+    names = ("kind", "interface", "port", "path", "mode", "backlog", "certfile", "keyfile", "label")
+    return {name: getattr(listener, name) for name in names}

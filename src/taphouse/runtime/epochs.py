@@ -1,0 +1,308 @@
+"""Epochs: at the end of each turn of the loop that changed something, commit it.
+
+The first change of a turn arms ``call_soon``; the loop runs that after all
+sockets of the poll were served, so one commit carries the changes of many
+clients.  While a commit is in flight the next epoch gathers, and starts when
+it has landed: the disk sets the pace, no timer does.
+
+It knows a ledger, a freezer and a store by their shapes; it must never know
+SQLite, a connection, or what the state means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future as ThreadFuture
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from taphouse.durable import Ledger, in_atomic
+from taphouse.errors import InternalError, StorageError, TaphouseError
+from taphouse.runtime.clock import Clock, Timer
+from taphouse.runtime.connection import OutputWatch
+
+__all__ = ["Committing", "EpochStatistics", "Epochs", "Freezing"]
+
+_log = logging.getLogger("taphouse.runtime")
+_T = TypeVar("_T")
+
+_COMPARE_EVERY_S = 0.1
+_FOLD_AFTER_S = 0.25
+_FOLD_AGAIN_S = 0.01
+
+
+class Freezing(Protocol):
+    """What epochs need of a freezer."""
+
+    def freeze(self, plan: dict[str, Any] | None) -> Any:
+        """Return what changed as one turn, or None if nothing did."""
+
+
+class Committing(Protocol):
+    """What epochs need of a store."""
+
+    def commit(self, turn: Any) -> Any:
+        """Make ``turn`` durable; may return an awaitable."""
+
+    def fold(self, rows: int = 200) -> bool:
+        """Tidy up a little; True if there is more to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpochStatistics:
+    """How commits went.
+
+    Attributes:
+        commits: epochs committed since the start.
+        p50_s: median seconds of the last thousand.
+        p99_s: 99th percentile of the last thousand.
+        max_s: the longest of the last thousand.
+    """
+
+    commits: int
+    p50_s: float
+    p99_s: float
+    max_s: float
+
+
+class Epochs(OutputWatch):
+    """Drives the commits of one running application; also its ``ledger.committer``.
+
+    Args:
+        loop: the loop whose turns are epochs.
+        ledger: collects what changed.
+        freezer: makes a turn of it.
+        store: makes the turn durable.
+        clock: timers for comparing and folding.
+        on_failure: called once, with the error, when a commit failed; nothing is committed after that.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        ledger: Ledger,
+        freezer: Freezing,
+        store: Committing,
+        clock: Clock,
+        on_failure: Callable[[TaphouseError], None],
+    ) -> None:
+        super().__init__()
+        self._loop = loop
+        self._ledger = ledger
+        self._freezer = freezer
+        self._store = store
+        self._clock = clock
+        self._on_failure = on_failure
+        self._make_plan: Callable[[], dict[str, Any]] | None = None
+        self._first: Callable[[], Any] | None = None
+        self._armed = False
+        self._landing: asyncio.Future[Any] | None = None
+        self._waiting: list[asyncio.Future[None]] = []
+        self._compare_timer: Timer | None = None
+        self._fold_timer: Timer | None = None
+        self._durations: deque[float] = deque(maxlen=1000)
+        self.commits = 0
+        self.failure: TaphouseError | None = None
+
+    # -- what arms a commit
+
+    def changed(self) -> None:
+        """Something durable changed in this turn: ``ledger.on_dirty``."""
+        if not self._armed:
+            self._armed = True
+            self._loop.call_soon(self._end_of_turn)
+
+    def output(self) -> None:
+        """Bytes were written while values exist that can change unseen: compare at the end of this turn."""
+        self.changed()
+
+    def plan_changed(self, make_plan: Callable[[], dict[str, Any]]) -> None:
+        """Listeners, connectors or services changed: the next epoch carries a new plan."""
+        self._make_plan = make_plan
+        self.changed()
+
+    def first_turn(self, make_turn: Callable[[], Any]) -> None:
+        """The next epoch is the first of a new state, and ``make_turn`` gives all of it."""
+        self._first = make_turn
+        self.changed()
+
+    # -- the turn
+
+    def _end_of_turn(self) -> None:
+        self._armed = False
+        if self._landing is None and self.failure is None:
+            self._commit()
+        # else: the commit in flight starts the next epoch when it lands
+
+    def _commit(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        began = self._loop.time()
+        try:
+            plan = self._make_plan() if self._make_plan is not None and self._first is None else None
+            if self._first is not None:
+                # The plan names objects by oid, which they get here; it is in the next epoch.
+                turn = self._first()
+                self._first = None
+            else:
+                turn = self._freezer.freeze(plan)
+                self._make_plan = None
+            outcome = self._store.commit(turn) if turn is not None else None
+        except Exception as error:
+            self._fail(error, waiting)
+            return
+        if inspect.isawaitable(outcome):
+            self._landing = asyncio.ensure_future(outcome)
+            self._landing.add_done_callback(lambda landed: self._landed(landed, waiting, began))
+        else:
+            self._committed(turn is not None, waiting, began)
+
+    def _landed(self, landed: asyncio.Future[Any], waiting: list[asyncio.Future[None]], began: float) -> None:
+        self._landing = None
+        if landed.cancelled():
+            self._fail(InternalError("a commit was cancelled"), waiting)
+            return
+        error = landed.exception()
+        if error is not None:
+            self._fail(error, waiting)
+            return
+        self._committed(True, waiting, began)
+        if self._ledger.is_dirty or self._waiting or self._make_plan is not None:
+            self.changed()
+
+    def _committed(self, wrote: bool, waiting: list[asyncio.Future[None]], began: float) -> None:
+        if wrote:
+            self.commits += 1
+            self._durations.append(self._loop.time() - began)
+            if self._fold_timer is None:
+                self._fold_timer = self._clock.call_later(_FOLD_AFTER_S, self._fold)
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+        self.wants_output = bool(self._ledger.opaque)
+        if self.wants_output and self._compare_timer is None:
+            self._compare_timer = self._clock.call_later(_COMPARE_EVERY_S, self._compare)
+
+    def _compare(self) -> None:
+        self._compare_timer = None
+        if self.failure is None:
+            self.changed()
+
+    def _fold(self) -> None:
+        self._fold_timer = None
+        if self.failure is not None:
+            return
+        if self._landing is not None or self._armed:
+            wait_s = _FOLD_AFTER_S  # busy: folding can wait, clients cannot
+        else:
+            try:
+                if not self._store.fold():
+                    return
+            except Exception as error:
+                self._fail(error, [])
+                return
+            wait_s = _FOLD_AGAIN_S
+        self._fold_timer = self._clock.call_later(wait_s, self._fold)
+
+    def _fail(self, error: BaseException, waiting: list[asyncio.Future[None]]) -> None:
+        if self.failure is not None:
+            return
+        if not isinstance(error, TaphouseError):
+            # Whatever went wrong here, state and memory may differ from now on.
+            kind = StorageError if isinstance(error, OSError) else InternalError
+            error = _caused(kind(f"a commit failed: {type(error).__name__}: {error}"), error)
+        self.failure = error
+        self.stop_timers()
+        for future in (*waiting, *self._waiting):
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # seen: a waiter that is gone must not be complained about
+        self._waiting = []
+        self._on_failure(error)
+
+    # -- durable.committed() and durable.call()
+
+    async def committed(self) -> None:
+        """Return when everything that changed before the call is durable; forces a commit.
+
+        Raises:
+            RuntimeError: inside of ``with atomic():``.
+            StorageError: if the commit fails.
+        """
+        if in_atomic():
+            raise RuntimeError(
+                "committed() inside of atomic(): the block has to end before it can be committed"
+            )
+        if self.failure is not None:
+            raise self.failure
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.append(future)
+        self.changed()
+        await future
+
+    def call(self, function: Callable[..., _T | Awaitable[_T]], *args: Any) -> _T:
+        """Run ``function(*args)`` on the loop and return its result after the commit; for other threads.
+
+        Raises:
+            RuntimeError: on the loop's own thread, which would wait for itself.
+            StorageError: if the commit fails.
+        """
+        if threading.get_ident() == self._ledger.thread:
+            raise RuntimeError(
+                "durable.call() is for other threads; here call the function, then await committed()"
+            )
+        answer: ThreadFuture[_T] = ThreadFuture()
+
+        async def run() -> _T:
+            result = function(*args)
+            if inspect.isawaitable(result):
+                result = await result
+            await self.committed()
+            return result
+
+        def begin() -> None:
+            self._loop.create_task(run()).add_done_callback(pass_on)
+
+        def pass_on(done: asyncio.Task[_T]) -> None:
+            if done.cancelled():
+                answer.cancel()
+            elif (error := done.exception()) is not None:
+                answer.set_exception(error)
+            else:
+                answer.set_result(done.result())
+
+        self._loop.call_soon_threadsafe(begin)
+        return answer.result()
+
+    # -- the end
+
+    async def finish(self) -> None:
+        """Commit what is left and arm nothing any more.
+
+        Raises:
+            TaphouseError: if that fails, or failed before.
+        """
+        await self.committed()
+        self.stop_timers()
+
+    def stop_timers(self) -> None:
+        """Compare and fold no more."""
+        for timer in (self._compare_timer, self._fold_timer):
+            if timer is not None:
+                timer.cancel()
+        self._compare_timer = self._fold_timer = None
+
+    def statistics(self) -> EpochStatistics:
+        """Return how commits went until now."""
+        ordered = sorted(self._durations) or [0.0]
+        last = len(ordered) - 1
+        return EpochStatistics(self.commits, ordered[last // 2], ordered[int(last * 0.99)], ordered[last])
+
+
+def _caused(error: TaphouseError, cause: BaseException) -> TaphouseError:
+    error.__cause__ = cause
+    return error

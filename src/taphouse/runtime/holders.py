@@ -1,0 +1,59 @@
+"""Find out who holds an address, to name the culprit in an error message.
+
+Reads /proc only (proc(5): net/tcp, net/udp, net/unix, PID/fd), and shrugs at
+everything it may not see.  It must never be needed for anything but a message.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+__all__ = ["describe_path_holder", "describe_port_holder"]
+
+_PROC = Path("/proc")
+_TCP_LISTEN = "0A"
+_UDP_BOUND = "07"
+
+
+def describe_port_holder(kind: str, port: int) -> str:
+    """Return "by pid 12 (nginx)" for a local port, or "" if it cannot be found out.
+
+    Args:
+        kind: "tcp" or "udp".
+        port: the port number.
+    """
+    wanted = _TCP_LISTEN if kind == "tcp" else _UDP_BOUND
+    inodes = set()
+    for table in (f"{kind}", f"{kind}6"):
+        for fields in _rows(f"net/{table}"):
+            if len(fields) > 9 and fields[3] == wanted and fields[1].endswith(f":{port:04X}"):
+                inodes.add(fields[9])
+    return _describe(inodes)
+
+
+def describe_path_holder(path: str) -> str:
+    """Return "by pid 12 (nginx)" for the listener of a UNIX socket path, or ""."""
+    return _describe({fields[6] for fields in _rows("net/unix") if len(fields) > 7 and fields[7] == path})
+
+
+def _rows(name: str) -> list[list[str]]:
+    try:
+        text = (_PROC / name).read_text("utf-8", "replace")
+    except OSError:
+        return []
+    return [line.split() for line in text.splitlines()[1:]]
+
+
+def _describe(inodes: set[str]) -> str:
+    links = {f"socket:[{inode}]" for inode in inodes}
+    if not links:
+        return ""
+    for pid in sorted((name for name in os.listdir(_PROC) if name.isdigit()), key=int):
+        try:
+            found = any(os.readlink(entry.path) in links for entry in os.scandir(_PROC / pid / "fd"))
+            if found:
+                return f"by pid {pid} ({(_PROC / pid / 'comm').read_text('utf-8', 'replace').strip()})"
+        except OSError:
+            continue  # another user's process, or one that is just gone
+    return ""
