@@ -100,7 +100,7 @@ FAULTS = {
         "app/__init__.py",
         DOOR + "from taphouse.app.thing import App\n",
     ),
-    "a door out of order": (house.untidy_doors, "app/__init__.py", DOOR + '__all__ = ["b", "a"]\n'),
+    "a door listing what is not there": (house.untidy_doors, "app/__init__.py", DOOR + '__all__ = ["a"]\n'),
 }
 
 
@@ -114,6 +114,15 @@ def planted(tmp_path):
 
 
 def test_a_sound_tree_gets_no_complaint(planted):
+    assert [complaint for rule in RULES for complaint in rule(planted)] == []
+
+
+def test_a_door_may_offer_a_thing_named_like_its_drawer(planted):
+    (planted / "app/__init__.py").write_text(
+        DOOR + 'from taphouse.app.thing import thing\n__all__ = ["thing"]\n'
+    )
+    (planted / "cli/main.py").write_text(THING + "from taphouse.app import thing\n")
+    (planted / "__init__.py").write_text(DOOR)
     assert [complaint for rule in RULES for complaint in rule(planted)] == []
 
 
