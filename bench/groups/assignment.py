@@ -7,6 +7,7 @@ nine loops, so that what differs is the assignment.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +36,11 @@ class Assignment:
         command = [self.workshop.python, str(WORKERS / "assignment.py"), self.kind]
         with on_cores(self.workshop.cores.server):
             made = subprocess.run(
-                command, env={"TAPHOUSE_PURE": self.pure}, capture_output=True, text=True, check=False
+                command,
+                env={**os.environ, "TAPHOUSE_PURE": self.pure},
+                capture_output=True,
+                text=True,
+                check=False,
             )
         if made.returncode:
             raise BenchError(made.stderr.strip().splitlines()[-1])

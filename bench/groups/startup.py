@@ -7,6 +7,7 @@ server, its byte code already compiled.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -131,7 +132,7 @@ def _seeder(workshop: Workshop) -> Callable[[Path, int], None]:
         made = subprocess.run(
             [workshop.python, str(SERVERS / "echo_taphouse.py")],
             cwd=folder,
-            env={"BENCH_PORT": str(port), "PATH": "/usr/bin:/bin"},
+            env={**os.environ, "BENCH_PORT": str(port)},
             capture_output=True,
             text=True,
             check=False,
