@@ -1,10 +1,11 @@
 """The groups of rows: one file each. A file and its line here add their rows to the run and the table."""
 
 from bench.groups.assignment import ASSIGNMENT
+from bench.groups.freezing import FREEZING
 from bench.groups.idle import IDLE
 from bench.groups.requests import REQUESTS
 from bench.groups.startup import STARTUP
 
-GROUPS = (REQUESTS, STARTUP, IDLE, ASSIGNMENT)
+GROUPS = (REQUESTS, STARTUP, FREEZING, IDLE, ASSIGNMENT)
 
 __all__ = ["GROUPS"]
