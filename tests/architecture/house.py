@@ -87,6 +87,8 @@ def _bound(tree: ast.Module) -> set[str]:
     """The names that a module gives a meaning at its top level."""
     names: set[str] = set()
     for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+            continue
         if isinstance(node, ast.Import | ast.ImportFrom):
             names |= {alias.asname or alias.name for alias in node.names}
         elif isinstance(node, ast.Assign):
