@@ -7,6 +7,7 @@ happens in .run/demo, on a free port, and ends within a minute with nothing left
 
 from __future__ import annotations
 
+import argparse
 import os
 import random
 import select
@@ -22,7 +23,6 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[1]
 EXAMPLE = TOP / "examples" / "03-one-time-keys" / "app3.py"
-FOLDER = TOP / ".run" / "demo"
 BIN = Path(sys.executable).parent
 
 ROUNDS = 6
@@ -102,49 +102,53 @@ def say(text: str = "") -> None:
     print(text, flush=True)
 
 
-def run(*command: str) -> None:
+def run(folder: Path, *command: str) -> None:
     """Run one command of the session where the server lives, as a user would type it."""
     say(f"  $ {' '.join(command)}")
     argv = [str(BIN / command[0]), *command[1:]]
-    done = subprocess.run(argv, cwd=FOLDER, capture_output=True, text=True, check=False)
+    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
     for line in (done.stdout + done.stderr).splitlines():
         say(f"  {line}")
     if done.returncode:
         raise SystemExit(f"{command[0]} ended with status {done.returncode}")
 
 
-def server_pid() -> int | None:
+def server_pid(folder: Path) -> int | None:
     """Return the process id of the server, if it runs."""
     try:
-        pid = int((FOLDER / "twistd.pid").read_text())
+        pid = int((folder / "twistd.pid").read_text())
         os.kill(pid, 0)
     except (OSError, ValueError):
         return None
     return pid
 
 
-def end_server(how: signal.Signals) -> None:
+def end_server(folder: Path, how: signal.Signals) -> None:
     """Send a signal and wait for the end."""
-    pid = server_pid()
+    pid = server_pid(folder)
     if pid is None:
-        raise SystemExit(f"the server has died by itself; see {FOLDER / 'twistd.log'}")
+        raise SystemExit(f"the server has died by itself; see {folder / 'twistd.log'}")
     process = os.pidfd_open(pid)
     signal.pidfd_send_signal(process, how)
     # The descriptor of a process becomes readable when the process has ended.
     if not select.select([process], [], [], 20)[0]:
-        raise SystemExit(f"the server does not end; see {FOLDER / 'twistd.log'}")
+        raise SystemExit(f"the server does not end; see {folder / 'twistd.log'}")
     os.close(process)
 
 
 def main() -> int:
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--folder", type=Path, default=TOP / ".run" / "demo", help="where; emptied first")
+    folder = parser.parse_args().folder.resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     port = free_port()
-    shown = FOLDER.relative_to(TOP)
+    shown = os.path.relpath(folder)
+    example = os.path.relpath(EXAMPLE)
 
-    say(f"Building the one-time-key server, {EXAMPLE.relative_to(TOP)}, here on port {port}:")
-    (FOLDER / "app3.py").write_text(EXAMPLE.read_text().replace("8123", str(port)))
-    run("python", "app3.py")
+    say(f"Building the one-time-key server, {example}, here on port {port}:")
+    (folder / "app3.py").write_text(EXAMPLE.read_text().replace("8123", str(port)))
+    run(folder, "python", "app3.py")
 
     clients = Clients(port)
     say(f"\nStarting it; {CLIENTS} clients take keys as fast as they can; kill -9; {ROUNDS} rounds:")
@@ -152,33 +156,35 @@ def main() -> int:
     try:
         for _ in range(ROUNDS):
             began = time.monotonic()
-            run("twistd", "-f", tap)
+            run(folder, "twistd", "-f", tap)
             ready_s = time.monotonic() - began
             clients.begin_round()
             time.sleep(random.uniform(*ROUND_S))
-            end_server(signal.SIGKILL)
+            end_server(folder, signal.SIGKILL)
             count, lowest, highest = clients.end_round()
-            say(f"  serving after {ready_s:.2f} s: {count} keys, {lowest} to {highest}; killed with -9\n")
+            say(f"  serving after {ready_s:.2f} s: {count} keys, {lowest} to {highest}; killed with -9")
             tap = "otk-shutdown.tap"
 
-        say("Once more, and an orderly end:")
-        run("twistd", "-f", tap)
+        say("\nOnce more, and an orderly end:")
+        run(folder, "twistd", "-f", tap)
         clients.begin_round()
         clients.end_round()
-        end_server(signal.SIGTERM)
+        end_server(folder, signal.SIGTERM)
     finally:
-        with suppress(OSError, TypeError):
-            os.kill(server_pid(), signal.SIGKILL)  # type: ignore[arg-type]
+        left = server_pid(folder)
+        if left is not None:
+            os.kill(left, signal.SIGKILL)
 
-    run("tap", "show", "otk-shutdown.tap")
-    say()
-    say("Look at:")
-    say(f"  {EXAMPLE.relative_to(TOP)}   the server: no line in it saves anything")
-    say(f"  {shown}/twistd.log   what it logged; {shown}/otk-shutdown.tap is what it remembers")
-    say()
-    say("State is committed in every turn of the event loop; replies do not wait for the commit yet,")
-    say("so a kill between the two could repeat a key. Counted by the clients:")
-    say()
+    run(folder, "tap", "show", "otk-shutdown.tap")
+    say(f"""
+Look at:
+  {example}   the server: no line in it saves anything
+  {shown}/twistd.log   what it logged
+  {shown}/otk-shutdown.tap   what it remembers
+
+State is committed in every turn of the event loop. Replies do not wait for that commit yet, so a kill
+between the two could repeat a key. This is what the clients have counted:
+""")
     say(f"keys acknowledged {len(clients.keys)}, repeated {clients.repeated}, lost {clients.lost}")
     # More than one reply on its way per client and kill is not explained by that.
     return int(max(clients.repeated, clients.lost) > CLIENTS * ROUNDS)
