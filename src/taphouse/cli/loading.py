@@ -45,7 +45,6 @@ class ModuleLoader:
             if folder and os.path.isdir(folder) and folder not in self._folders:
                 self._folders.append(folder)
         self._script_folder = script_folder
-        self._installed_paths: list[str] | None = None
 
     def extend_path(self) -> None:
         """Append the recorded script folder and the run directory to ``sys.path``.
@@ -53,7 +52,6 @@ class ModuleLoader:
         Appended, never prepended: nothing that lies in a data directory may
         take the place of an installed module (or of Python's own).
         """
-        self._installed_paths = [path for path in sys.path if path]
         present = {os.path.realpath(path) for path in sys.path}
         for folder in self._folders:
             if os.path.realpath(folder) not in present:
@@ -106,6 +104,13 @@ class ModuleLoader:
             " nor in a distribution that declares a taphouse entry point",
             cure=f"run with --allow-module {top} if you trust it",
         )
+
+    def is_there(self, name: str) -> bool:
+        """Say whether a module of that name could be found and is none of Python's own; importing nothing."""
+        top = name.partition(".")[0]
+        if top in sys.stdlib_module_names or top in sys.builtin_module_names or not is_importable_name(name):
+            return False
+        return top == "taphouse" or self._origin(top) is not None
 
     def _import(self, name: str) -> ModuleType:
         try:

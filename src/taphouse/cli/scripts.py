@@ -10,7 +10,7 @@ import importlib.machinery
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
@@ -47,7 +47,7 @@ def main_script() -> Script | None:
     """
     main = sys.modules.get("__main__")
     path = getattr(main, "__file__", None)
-    if main is None or path is None:
+    if main is None or path is None or path == "<stdin>":
         raise ConfigurationError(
             "classes typed at a prompt cannot be found again by twistd",
             cure="put the program into a file, such as server.py, and run that",
@@ -108,11 +108,12 @@ def named_main(script: Script | None) -> Iterator[None]:
         sys.modules.pop(script.module, None)
 
 
-def load_application(target: str) -> tuple[Application, Script]:
+def load_application(target: str, *, folders: Iterable[str] = ()) -> tuple[Application, Script]:
     """Run the code that ``target`` names and return the application it built.
 
     Args:
         target: ``FILE.py``, ``FILE.py:attr`` or ``module:attr``.
+        folders: where a module may lie besides what is installed.
 
     Raises:
         ConfigurationError: the file is missing or unusable, or builds no
@@ -124,7 +125,7 @@ def load_application(target: str) -> tuple[Application, Script]:
         module, script = _load_file(target_path)
         shown = os.path.basename(target_path)
     else:
-        module, script = _load_module(target_path)
+        module, script = _load_module(target_path, list(folders))
         shown = target_path
     return find_application(module, attribute if colon else "", shown), script
 
@@ -159,15 +160,17 @@ def _load_file(path: str) -> tuple[ModuleType, Script]:
         ) from error
 
 
-def _load_module(name: str) -> tuple[ModuleType, Script]:
-    _append_to_path(os.getcwd())
+def _load_module(name: str, folders: list[str]) -> tuple[ModuleType, Script]:
+    for folder in folders:
+        _append_to_path(folder)
     try:
         module = _run(lambda: import_whole(name), name)
     except ModuleNotFoundError as error:
         missing = error.name or name
         needs = "" if missing == name or name.startswith(missing + ".") else f" (needed by {name})"
         raise ModuleRefusedError(
-            f"module {missing}{needs} is not there; looked in {os.getcwd()} and what is installed",
+            f"module {missing}{needs} is not there; looked in {' and '.join(dict.fromkeys(folders))}"
+            " and what is installed",
             cure="run where the module lies, or install it",
         ) from error
     path = getattr(module, "__file__", None)

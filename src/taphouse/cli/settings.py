@@ -50,9 +50,11 @@ class Settings:
     drop: tuple[str, ...] = ()
     save: bool = True
     daemon: bool = False
-    signals: bool = True
-    """Whether the process is ours: signals, exit status, standard output."""
+    owns_process: bool = True
+    """Whether the process is ours: signals, log, standard output; not so inside of somebody else's loop."""
+    launch_directory: str = ""
     run_directory: str = ""
+    """Absolute, as it is called before a chroot."""
     pidfile: str | None = None
     """Its path, ``""`` for none, ``None`` for the command's default."""
     logfile: str | None = None
@@ -84,11 +86,17 @@ class Settings:
         return {name: value for name in LIMIT_OPTIONS if (value := getattr(self, name)) is not None}
 
     @property
+    def run_directory_inside(self) -> str:
+        """The run directory as it is called inside of the chroot."""
+        if not self.chroot:
+            return self.run_directory
+        return os.path.join("/", os.path.relpath(self.run_directory, os.path.realpath(self.chroot)))
+
+    @property
     def source(self) -> str:
         """What is being started, as the operator wrote it, for messages and the log."""
-        target = self.python or self.tap or self.state or "application"
-        folder = os.getcwd() + os.sep
-        return target.removeprefix(folder)
+        target = self.python or self.tap or self.state or "the application"
+        return target.removeprefix(os.path.join(self.launch_directory, ""))
 
 
 def is_python_target(target: str) -> bool:
@@ -127,7 +135,12 @@ def settings_from(options: argparse.Namespace, **more: object) -> Settings:
     python = values.get("python")
     if isinstance(python, str) and (python.endswith(".py") or ".py:" in python):
         values["python"] = os.path.join(launch_directory, python)
-    values["run_directory"] = os.path.abspath(str(values.get("run_directory") or launch_directory))
+    values["launch_directory"] = launch_directory
+    run_directory = str(values.get("run_directory") or "")
+    if values.get("chroot"):
+        # The run directory is meant as seen inside, "/" if none was given.
+        run_directory = os.path.join(os.path.realpath(str(values["chroot"])), run_directory.lstrip("/"))
+    values["run_directory"] = os.path.normpath(os.path.join(launch_directory, run_directory))
     settings = Settings(**values)  # type: ignore[arg-type]
     _refuse_contradictions(settings)
     return settings

@@ -1,0 +1,167 @@
+"""Steps of a start about what is served: plan and locks, ports, the store, the application.
+
+They must never know whether the process is a daemon.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from taphouse.cli.start import Start
+from taphouse.daemon import check_rundir, check_trusted, resolve_identity
+from taphouse.errors import ConfigurationError, UsageError
+
+__all__ = ["bind_ports", "import_before_chroot", "load_application", "open_store", "read_plan_and_lock"]
+
+_log = logging.getLogger("taphouse")
+_HOLDER_WAIT_S = 5.0
+
+
+def read_plan_and_lock(start: Start) -> None:
+    """Read the plan as data, decide which state it is about, and lock that.
+
+    Code has no plan before it was imported; that waits for the log, unless the
+    log is to be named after the application.
+    """
+    if not start.is_code:
+        _take_tap(start)
+    elif start.application is not None or not start.paths_are_known:
+        _take_code(start)
+
+
+def bind_ports(start: Start) -> None:
+    """Bind every listener of the plan; code is imported first, its plan is not known before."""
+    if start.is_code and start.choice is None:
+        _take_code(start)
+    from taphouse.runtime import bind_plan
+
+    start.sockets = bind_plan(start.plan["listeners"])
+    start.undo.callback(start.sockets.close)
+
+
+def import_before_chroot(start: Start) -> None:
+    """With a chroot, import what the plan names while it can still be found."""
+    if start.settings.chroot and not start.is_code:
+        _import_modules(start)
+
+
+def open_store(start: Start) -> None:
+    """Open the state as the user who will write it, or prepare one that appears at the first commit."""
+    from taphouse.cli.storing import open_chosen
+
+    assert start.choice is not None
+    start.store = open_chosen(start.choice, inside=start.inside)
+    start.undo.callback(start.store.abandon)
+
+
+def load_application(start: Start) -> None:
+    """Import what the plan names and thaw; or join what the code has built with what was stored."""
+    from taphouse.cli import thawing
+
+    settings = start.settings
+    assert start.choice is not None and start.store is not None
+    if start.application is None:
+        _log.info("Loading %s...", settings.source)
+        modules = _import_modules(start)
+        assert start.loader is not None
+        loaded = thawing.thaw_tap(start.store, start.choice, start.loader, modules)
+    else:
+        loaded = thawing.join_code(start.application, start.store, start.choice, start.plan, settings.drop)
+    start.loaded = loaded
+    start.application = loaded.application
+    for line in loaded.notes:
+        _log.info("%s", line)
+    if not settings.save:
+        _log.warning("State is not saved: what changes is forgotten at the end.")
+    _log.info("Loaded.")
+
+
+def _take_tap(start: Start) -> None:
+    from taphouse.cli.choosing import Choice, choose_for_tap, lock_target
+    from taphouse.persist import read_info
+
+    settings = start.settings
+    if settings.save:
+        path, seed = lock_target(settings)
+        _lock(start, path)
+        start.choice = choose_for_tap(settings, seed, path)
+    else:
+        assert settings.tap is not None
+        start.choice = Choice("", read_info(settings.tap), seed=settings.tap)
+    info = start.choice.info
+    assert info is not None
+    start.plan = dict(info.plan)
+    _check_account(start)
+    if os.geteuid() == 0:
+        check_trusted(str(info.path), "tap", trusted=start.trusted)
+
+
+def _take_code(start: Start) -> None:
+    """Build the application from code unless a script has, then choose and lock its state."""
+    from taphouse.app import check_application, make_plan, verbs
+    from taphouse.cli.choosing import Choice, choose_for_code, state_path_of
+    from taphouse.cli.saving import plan_with_place
+    from taphouse.cli.scripts import load_application as load_code
+
+    settings = start.settings
+    if start.application is None:
+        assert settings.python is not None
+        if start.logs is not None:
+            _log.info("Loading %s...", settings.source)
+        folders = (settings.launch_directory, settings.run_directory)
+        with verbs.quiet():
+            start.application, start.script = load_code(settings.python, folders=folders)
+    check_application(start.application)
+    start.plan = plan_with_place(make_plan(start.application), start.script)
+    _check_account(start)
+    if not settings.save:
+        start.choice = Choice("")
+        return
+    path = state_path_of(settings, start.application.name)
+    _lock(start, path)
+    start.choice = choose_for_code(settings, start.application.name, path)
+
+
+def _lock(start: Start, path: str) -> None:
+    from taphouse.persist import TapLock
+
+    lock = TapLock(path)
+    lock.acquire(wait_s=_HOLDER_WAIT_S)
+    start.undo.callback(lock.release)
+
+
+def _check_account(start: Start) -> None:
+    """Find out whom to run as, from the options or else the plan, and trust nobody else's files."""
+    settings = start.settings
+    if start.identity is None:
+        user = start.plan.get("uid")
+        start.identity = resolve_identity(
+            user,
+            settings.gid if settings.gid is not None else start.plan.get("gid"),
+            source="--gid" if user is None else f"application {start.name}",
+            error=UsageError if user is None else ConfigurationError,
+        )
+    if os.geteuid() == 0 and settings.owns_process:
+        check_rundir(settings.run_directory, trusted=start.trusted)
+        folder = (start.plan.get("script") or {}).get("folder")
+        if folder and os.path.isdir(folder):
+            check_trusted(folder, "script folder", trusted=start.trusted)
+
+
+def _import_modules(start: Start) -> dict[str, Any]:
+    """Import the modules of the plan, once; the scripts among them must not run what they build."""
+    from taphouse.cli.loading import ModuleLoader
+    from taphouse.cli.thawing import import_plan
+
+    if start.loader is None:
+        assert start.choice is not None and start.choice.info is not None
+        start.loader = ModuleLoader(
+            str(start.choice.info.path),
+            run_directory=start.settings.run_directory,
+            script_folder=(start.plan.get("script") or {}).get("folder", ""),
+            allowed=start.settings.allow_modules,
+        )
+        start.modules = import_plan(start.loader, start.choice.info)
+    return start.modules

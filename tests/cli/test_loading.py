@@ -1,0 +1,198 @@
+"""Starting a tap imports only what was installed: modules are judged by where they lie, before they run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taphouse.cli.loading import ModuleLoader, require_classes
+from taphouse.durable import ClassRecord
+from taphouse.errors import ClassIdentityError, ModuleRefusedError, NotPermittedError
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Iterator[dict[str, Path]]:
+    """A run directory, a script folder and an installed place, each its own; imports are undone."""
+    before, path = set(sys.modules), list(sys.path)
+    made = {name: tmp_path / name for name in ("rundir", "scripts", "installed")}
+    for folder in made.values():
+        folder.mkdir()
+    sys.path.append(str(made["installed"]))
+    yield made
+    sys.path[:] = path
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def loader(places: dict[str, Path], *allowed: str) -> ModuleLoader:
+    made = ModuleLoader(
+        "otk.tap", run_directory=str(places["rundir"]), script_folder=str(places["scripts"]), allowed=allowed
+    )
+    made.extend_path()
+    return made
+
+
+def test_a_module_of_the_run_directory_or_script_folder_is_imported(places: dict[str, Path]) -> None:
+    (places["rundir"] / "inrundir.py").write_text("x = 1")
+    (places["scripts"] / "inscripts.py").write_text("x = 2")
+    modules = loader(places).import_modules(["inrundir", "inscripts"])
+    assert (modules["inrundir"].x, modules["inscripts"].x) == (1, 2)
+
+
+def test_our_folders_are_appended_never_prepended(places: dict[str, Path]) -> None:
+    loader(places)
+    assert sys.path[-3:] == [str(places[name]) for name in ("installed", "scripts", "rundir")]
+
+
+def test_a_missing_module_is_named_with_the_places_that_were_searched(places: dict[str, Path]) -> None:
+    with pytest.raises(ModuleRefusedError) as caught:
+        loader(places).import_modules(["notthere"])
+    message = str(caught.value)
+    assert message.startswith("otk.tap: module notthere is not there; looked in ")
+    assert str(places["rundir"]) in message and str(places["scripts"]) in message
+
+
+def test_an_installed_module_is_refused_unless_allowed(places: dict[str, Path]) -> None:
+    (places["installed"] / "stranger.py").write_text("x = 3")
+    with pytest.raises(ModuleRefusedError, match="stranger .* is not allowed.*--allow-module stranger"):
+        loader(places).import_modules(["stranger"])
+    assert "stranger" not in sys.modules
+    assert loader(places, "stranger").import_modules(["stranger"])["stranger"].x == 3
+
+
+def test_a_module_that_is_loaded_already_is_judged_all_the_same(places: dict[str, Path]) -> None:
+    with pytest.raises(ModuleRefusedError, match="module pytest .* is not allowed"):
+        loader(places).import_modules(["pytest"])
+
+
+def test_a_distribution_with_a_taphouse_entry_point_is_allowed(places: dict[str, Path]) -> None:
+    (places["installed"] / "quotes").mkdir()
+    (places["installed"] / "quotes" / "__init__.py").write_text("x = 4")
+    info = places["installed"] / "quotes-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: quotes\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[taphouse.makers]\nquotes = quotes:maker\n")
+    assert loader(places).import_modules(["quotes"])["quotes"].x == 4
+
+
+def test_an_installed_module_that_shadows_ours_is_refused_with_both_places(places: dict[str, Path]) -> None:
+    (places["installed"] / "twice.py").write_text("x = 5")
+    (places["rundir"] / "twice.py").write_text("x = 6")
+    with pytest.raises(ModuleRefusedError) as caught:
+        loader(places).import_modules(["twice"])
+    message = str(caught.value)
+    assert f"module twice in {places['rundir']} is shadowed by {places['installed'] / 'twice.py'}" in message
+    assert "rename it" in message
+
+
+@pytest.mark.parametrize("name", ["os", "builtins", "os.path", "subprocess", "time", "_socket"])
+def test_modules_of_python_itself_are_refused(places: dict[str, Path], name: str) -> None:
+    with pytest.raises(ModuleRefusedError, match="belongs to Python itself"):
+        loader(places, name).import_modules([name])
+
+
+@pytest.mark.parametrize("name", ["", "a..b", "../x", "a b", "x;y", "a." * 3])
+def test_what_is_no_module_name_is_refused(places: dict[str, Path], name: str) -> None:
+    with pytest.raises(ModuleRefusedError, match="is no module name"):
+        loader(places).import_modules([name])
+
+
+def test_nothing_runs_if_one_of_the_modules_is_refused(places: dict[str, Path]) -> None:
+    (places["rundir"] / "wouldrun.py").write_text("raise AssertionError('it ran')")
+    with pytest.raises(ModuleRefusedError, match="notthere"):
+        loader(places).import_modules(["wouldrun", "notthere"])
+
+
+def test_a_module_that_fails_says_where(places: dict[str, Path]) -> None:
+    (places["rundir"] / "failing.py").write_text("\n\n1 / 0\n")
+    with pytest.raises(ModuleRefusedError) as caught:
+        loader(places).import_modules(["failing"])
+    place = places["rundir"] / "failing.py"
+    assert f"module failing cannot be imported: ZeroDivisionError: division by zero ({place} line 3)" in str(
+        caught.value
+    )
+    assert "failing" not in sys.modules
+
+
+def test_a_module_that_needs_a_missing_one_says_which(places: dict[str, Path]) -> None:
+    (places["rundir"] / "needy.py").write_text("import notthere.either\n")
+    with pytest.raises(ModuleRefusedError, match="module needy needs module notthere, which is not there"):
+        loader(places).import_modules(["needy"])
+
+
+def test_a_syntax_error_says_file_and_line(places: dict[str, Path]) -> None:
+    (places["rundir"] / "broken.py").write_text("x = 1\ndef f(:\n")
+    with pytest.raises(ModuleRefusedError, match=r"broken cannot be imported: SyntaxError: .*broken.py line 2"):
+        loader(places).import_modules(["broken"])
+
+
+def test_a_script_that_exits_at_its_end_is_a_module_all_the_same(places: dict[str, Path]) -> None:
+    (places["rundir"] / "exiting.py").write_text("import sys\nx = 7\nsys.exit(0)\n")
+    assert loader(places).import_modules(["exiting"])["exiting"].x == 7
+    assert sys.modules["exiting"].x == 7
+
+
+def test_a_script_folder_that_others_may_write_is_refused(places: dict[str, Path]) -> None:
+    (places["scripts"] / "planted.py").write_text("x = 8")
+    places["scripts"].chmod(0o777)
+    with pytest.raises(NotPermittedError, match=r"planted lies in .*scripts, which others may write"):
+        loader(places).import_modules(["planted"])
+
+
+_SOURCE = """
+import os
+from collections import OrderedDict as Alias
+
+class Outer:
+    class Inner:
+        pass
+    field = os
+
+def function(): pass
+Other = Outer
+instance = Outer()
+"""
+
+
+def record(qualname: str, module: str = "defining", kind: str = "plain") -> ClassRecord:
+    return ClassRecord(f"{module}.{qualname}", module, qualname, 1, kind)
+
+
+@pytest.fixture
+def resolve(places: dict[str, Path]) -> Any:
+    (places["rundir"] / "defining.py").write_text(_SOURCE)
+    found = loader(places)
+    modules = found.import_modules(["defining"])
+    return lambda *args: found.resolve(record(*args), modules)
+
+
+def test_a_name_means_a_class_or_function_that_the_module_itself_defines(resolve: Any) -> None:
+    module = sys.modules["defining"]
+    assert resolve("Outer") is module.Outer
+    assert resolve("Outer.Inner") is module.Outer.Inner
+    assert resolve("function") is module.function
+
+
+@pytest.mark.parametrize(
+    "qualname",
+    ["os", "os.system", "Alias", "Other", "instance", "Outer.field", "Outer.field.system", "Outer.mro",
+     "Outer.__init__", "__builtins__", "function.__globals__", "nothing", "", "Outer."],
+)  # fmt: skip
+def test_a_name_means_nothing_else(resolve: Any, qualname: str) -> None:
+    assert resolve(qualname) is None
+
+
+def test_a_name_in_a_module_that_was_not_imported_for_the_tap_means_nothing(resolve: Any) -> None:
+    assert resolve("Path", "pathlib") is None
+    assert resolve("eval", "builtins", "function") is None
+
+
+def test_a_class_the_plan_needs_and_the_code_lost_is_an_error_with_its_cure() -> None:
+    require_classes("otk.tap", ["otk.Other"], ["otk.Keys"])
+    with pytest.raises(ClassIdentityError) as caught:
+        require_classes("otk.tap", ["otk.Other", "otk.Keys"], ["otk.Keys"])
+    assert str(caught.value).startswith("otk.tap: class otk.Keys is not in the installed code; bring it back")
