@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from taphouse.app import begin_connection
 
-
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -55,7 +56,7 @@ class Lines(LineProtocol):
 
     def raw_received(self, data: bytes) -> None:
         self.raw.append(data)
-        body, end, rest = data.partition(b".")
+        _body, end, rest = data.partition(b".")
         if end:
             self.set_framed(rest)
 
@@ -80,7 +81,7 @@ def test_two_ends_of_a_kind_understand_each_other_at_any_split(
     for message in messages:
         sender.send_message(message)
     places = [0, *sorted(place for place in at if place <= len(wire.sent)), len(wire.sent)]
-    for begin, end in zip(places, places[1:], strict=False):
+    for begin, end in itertools.pairwise(places):
         receiver.data_received(wire.sent[begin:end])
     assert receiver.got == messages
 
@@ -97,7 +98,7 @@ def test_pauses_lose_nothing_and_change_no_order(lines: list[bytes], at: list[in
     protocol, transport = connect(Lines())
     stream = b"".join(line + b"\n" for line in lines)
     places = [0, *sorted(place for place in at if place <= len(stream)), len(stream)]
-    for begin, end in zip(places, places[1:], strict=False):
+    for begin, end in itertools.pairwise(places):
         protocol.data_received(stream[begin:end])
         delivered = len(protocol.lines)
         while not transport.reading:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -30,7 +31,7 @@ messages = st.lists(st.binary(max_size=MAX_BYTES), max_size=8)
 def pieces(stream: bytes, at: list[int]) -> list[bytes]:
     """Cut ``stream`` at those positions of ``at`` that lie in it; some pieces may be empty."""
     places = [0, *sorted(place for place in at if place <= len(stream)), len(stream)]
-    return [stream[begin:end] for begin, end in zip(places, places[1:], strict=False)]
+    return [stream[begin:end] for begin, end in itertools.pairwise(places)]
 
 
 def take_all(framer: Framer, stream: list[bytes]) -> tuple[list[bytes], bool]:
@@ -67,7 +68,10 @@ def test_messages_come_out_as_they_went_in_at_any_split(
 
 @every_framer
 @settings(deadline=None, max_examples=40)
-@given(stream=st.binary(max_size=300) | st.text("0123456789:,AB\r\n\0\1\3", max_size=120).map(str.encode), at=cuts)
+@given(
+    stream=st.binary(max_size=300) | st.text("0123456789:,AB\r\n\0\1\3", max_size=120).map(str.encode),
+    at=cuts,
+)
 @example(stream=b"41:", at=[1])
 @example(stream=b"a" * 40 + b"\r\n" + b"a" * 41 + b"\n", at=[41])
 def test_a_split_never_changes_what_is_taken_or_refused(
@@ -145,7 +149,9 @@ def test_a_line_with_its_delimiter_inside_cannot_be_sent() -> None:
         LineFramer().frame(b"one\nQUIT")
 
 
-@pytest.mark.parametrize("stream", [b"01:a,", b"00:,", b"+1:a,", b" 1:a,", b"1 :a,", b":,", b"a", b"1:ab", b"-1:,"])
+@pytest.mark.parametrize(
+    "stream", [b"01:a,", b"00:,", b"+1:a,", b" 1:a,", b"1 :a,", b":,", b"a", b"1:ab", b"-1:,"]
+)
 def test_a_netstring_that_is_not_strictly_one_is_refused(stream: bytes) -> None:
     """No leading zeros, signs or spaces, and a comma at the end: two readings of one stream are a hole."""
     framer = NetstringFramer()
@@ -171,7 +177,9 @@ def test_a_line_that_trickles_in_is_searched_once() -> None:
     assert sum(looked) == 10_000
 
 
-@pytest.mark.parametrize("make", [lambda: LineFramer(0), lambda: LineFramer(5, b""), lambda: NetstringFramer(-1)])
+@pytest.mark.parametrize(
+    "make", [lambda: LineFramer(0), lambda: LineFramer(5, b""), lambda: NetstringFramer(-1)]
+)
 def test_an_impossible_framer_is_refused(make: Callable[[], Framer]) -> None:
     """Limits below one byte and an empty delimiter are mistakes at the statement."""
     with pytest.raises(ValueError, match="max_bytes|delimiter"):

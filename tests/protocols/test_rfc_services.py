@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import struct
 import time
 from collections.abc import Iterator
@@ -83,7 +84,7 @@ def test_chargen_sends_rotating_lines_of_72(loop: FakeLoop) -> None:
     assert lines.pop() == b""
     assert {len(line) for line in lines} == {72}
     assert len(lines) == 190
-    assert all(one[1:] == two[:-1] for one, two in zip(lines, lines[1:], strict=False))
+    assert all(one[1:] == two[:-1] for one, two in itertools.pairwise(lines))
     assert set(b"".join(lines)) == set(range(32, 127))
 
 
@@ -203,7 +204,7 @@ def test_time_counts_the_seconds_since_1900(unix_s: int, rfc_s: int) -> None:
 @pytest.mark.parametrize("make", [EchoUDP, ChargenUDP, DaytimeUDP, TimeUDP, QuoteOfTheDayUDP])
 @pytest.mark.parametrize("port", [0, 7, 13, 17, 19, 37])
 def test_two_answering_servers_cannot_be_set_on_each_other(make: type[AnsweringUDP], port: int) -> None:
-    """A datagram that seems to come from such a service is not answered: one forged packet would never end."""
+    """What seems to come from such a service is not answered: one forged packet would never end."""
     assert ask(make(), b"ping", ("127.0.0.1", port)) == []
 
 

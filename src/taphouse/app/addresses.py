@@ -65,7 +65,9 @@ def check_path(path: object, *, what: str = "path", socket: bool = False) -> str
     if not text or "\0" in text:
         raise ValueError(f"{what} {text!r:.80} is no file name")
     if socket and len(os.fsencode(text)) > _LONGEST_UNIX_PATH:
-        raise ValueError(f"{what} {text!r:.120} is longer than the {_LONGEST_UNIX_PATH} bytes a socket may have")
+        raise ValueError(
+            f"{what} {text!r:.120} is too long for a socket; use {_LONGEST_UNIX_PATH} bytes at most"
+        )
     return text
 
 

@@ -54,7 +54,7 @@ class Application(Endpoints, ServiceCollection):
 
         Args:
             seconds: from 0.
-            method: a bound method of a durable object, or a module-level function; may be a coroutine function.
+            method: a bound method of a durable object, or a module-level function; may be a coroutine.
             args: durable values.
 
         Returns:

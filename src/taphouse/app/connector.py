@@ -89,6 +89,6 @@ def check_seconds(seconds: object, what: str, *, zero: bool) -> float:
     """
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise TypeError(f"{what} must be a number of seconds, got {seconds!r:.80}")
-    if not (0 <= seconds if zero else 0 < seconds) or not math.isfinite(seconds):
+    if seconds < 0 or (seconds == 0 and not zero) or not math.isfinite(seconds):
         raise ValueError(f"{what} {seconds!r} is not possible; use seconds {'from' if zero else 'above'} 0")
     return float(seconds)

@@ -34,6 +34,11 @@ class Endpoints(Declared):
 
     _v_runtime: RuntimeHooks | None = None
 
+    @property
+    def endpoints(self) -> list[Listener | Connector]:
+        """All listeners, then all connectors."""
+        return [*self.listeners, *self.connectors]
+
     def listenTCP(
         self,
         port: int,
@@ -56,7 +61,7 @@ class Endpoints(Declared):
             The listener, for :meth:`unlisten`.
 
         Raises:
-            TypeError, ValueError: if an argument cannot be right, or the address is taken by another statement.
+            TypeError, ValueError: if an argument cannot be right, or the address was given before.
         """
         made = as_factory(factory)
         return self._listen(
@@ -270,7 +275,7 @@ class Endpoints(Declared):
     def _check_identity(self, new: Listener | Connector) -> None:
         if new.name is None:
             return
-        for other in (*self.listeners, *self.connectors):
+        for other in self.endpoints:
             if other.name == new.name and other.factory is not new.factory:
                 raise ValueError(f"name {new.name!r} is taken by the factory of {other.label}")
 

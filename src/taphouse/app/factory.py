@@ -21,6 +21,9 @@ from taphouse.errors import ConfigurationError
 __all__ = ["DatagramFactory", "Factory", "has_serve"]
 
 
+NO_PROTOCOL_CURE = "set .protocol, or define build_protocol(self, addr) or async serve(self, reader, writer)"
+
+
 class Factory(Declared):
     """Makes a protocol for each connection; what it remembers is durable.
 
@@ -47,7 +50,7 @@ class Factory(Declared):
     """The same for UDP listeners; where it is ``None``, ``protocol`` serves them."""
 
     stateless = False
-    """A literal ``True`` promises that no reply depends on durable state: replies do not wait for a commit."""
+    """A literal ``True`` promises that no reply depends on durable state; then none waits for a commit."""
 
     stream_limit_bytes = 64 * 1024
     """Longest line a ``serve`` coroutine's reader accepts."""
@@ -80,10 +83,7 @@ class Factory(Declared):
 
     def _build(self, make: Callable[[], asyncio.BaseProtocol] | None) -> asyncio.BaseProtocol:
         if make is None:
-            raise ConfigurationError(
-                f"{type(self).__name__} has no protocol",
-                cure="set .protocol, or define build_protocol(self, addr) or async serve(self, reader, writer)",
-            )
+            raise ConfigurationError(f"{type(self).__name__} has no protocol", cure=NO_PROTOCOL_CURE)
         protocol = make()
         protocol.factory = self  # type: ignore[attr-defined]
         return protocol
@@ -135,5 +135,3 @@ def has_serve(factory: Factory) -> bool:
             cure="write async def serve(self, reader, writer)",
         )
     return True
-
-

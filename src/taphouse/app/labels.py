@@ -34,7 +34,7 @@ def label_objects(app: Application) -> dict[str, Factory | Service]:
     """
     named: dict[int, str] = {}
     factories: dict[int, Factory] = {}
-    for record in (*app.listeners, *app.connectors):
+    for record in app.endpoints:
         factories.setdefault(id(record.factory), record.factory)
         if record.name is not None:
             named.setdefault(id(record.factory), record.name)

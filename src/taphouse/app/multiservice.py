@@ -24,7 +24,7 @@ class MultiService(Service, ServiceCollection):
 
     def __new__(cls, *args: Any, **keywords: Any) -> Self:
         # Not in __init__: a subclass that forgets super().__init__() has children too.
-        self = super().__new__(cls)
+        self: Self = super().__new__(cls)
         self.services = {}
         return self
 
@@ -48,7 +48,7 @@ class MultiService(Service, ServiceCollection):
             self._v_supervisor.service_added(service)
         elif not service.is_running:
             raise LifecycleError(
-                f"{self.path} runs outside of an application; start the new service first, with start_service()"
+                f"{self.path} runs outside of an application; start the new one with start_service() first"
             )
 
     def service_was_removed(self, service: Service) -> None:

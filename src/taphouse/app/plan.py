@@ -14,7 +14,7 @@ from typing import Any
 
 from taphouse.app.application import Application
 from taphouse.app.connector import Connector
-from taphouse.app.factory import Factory, has_serve
+from taphouse.app.factory import NO_PROTOCOL_CURE, Factory, has_serve
 from taphouse.app.labels import label_objects
 from taphouse.app.listener import Listener
 from taphouse.app.service import Service, iter_services
@@ -69,7 +69,7 @@ def check_application(app: Application) -> None:
     Raises:
         ConfigurationError: naming the listener or connector whose factory makes no protocol.
     """
-    for record in (*app.listeners, *app.connectors):
+    for record in app.endpoints:
         try:
             _check_serves(record.factory, datagram=record.kind == "udp")
         except ConfigurationError as error:
@@ -81,7 +81,7 @@ def unsavable(app: Application) -> list[str]:
     return [
         f"{record.label}: {_describe(record.factory.target)} cannot be saved; "
         "give a class or a function of a module"
-        for record in (*app.listeners, *app.connectors)
+        for record in app.endpoints
         if isinstance(record.factory, CallableFactory) and not record.factory.is_savable
     ]
 
@@ -166,7 +166,7 @@ def _check_serves(factory: Factory, *, datagram: bool) -> None:
     if not datagram and not has_serve(factory) and factory.protocol is None:
         raise ConfigurationError(
             f"{type(factory).__name__} has no protocol",
-            cure="set .protocol, or define build_protocol(self, addr) or async serve(self, reader, writer)",
+            cure=NO_PROTOCOL_CURE,
         )
 
 

@@ -133,7 +133,7 @@ class ServiceCollection(Declared):
             raise TypeError(f"need a Service, got {type(service).__qualname__}")
         if service.parent is not None:
             raise RuntimeError(f"service {service.path} already has a parent; call removeService there first")
-        if service is self or (isinstance(self, Service) and service in _ancestors(self)):
+        if id(service) == id(self) or (isinstance(self, Service) and service in _ancestors(self)):
             raise RuntimeError(f"service {service.path} cannot be added below itself")
         wanted = name if name is not None else service.name
         chosen = self._free_name(service) if wanted is None else check_service_name(wanted)

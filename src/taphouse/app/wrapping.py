@@ -28,19 +28,17 @@ class CallableFactory(Factory):
     a lambda or closure is kept aside: it runs, and ``save()`` refuses it by name.
 
     Args:
-        make: an asyncio protocol class, a callable that returns a protocol, or ``async def (reader, writer)``.
+        make: an asyncio protocol class, a callable that returns one, or ``async def (reader, writer)``.
     """
 
     make: Callable[..., Any] | None = None
     _v_make: Callable[..., Any] | None = None
 
     def __init__(self, make: Callable[..., Any]) -> None:
-        try:
-            check_value(make, "protocol")
-        except NotDurableError:
-            self._v_make = make
-        else:
+        if _is_findable(make):
             self.make = make
+        else:
+            self._v_make = make
         if getattr(make, "stateless", False) is True:
             self.stateless = True
 
@@ -70,7 +68,7 @@ class CallableFactory(Factory):
         return self.make is not None
 
     def build_protocol(self, addr: Any) -> asyncio.BaseProtocol | None:
-        """Return a fresh protocol; one of ours gets ``.factory``, a plain asyncio protocol is left as it is."""
+        """Return a fresh protocol; one of ours gets ``.factory``, any other is left as it is."""
         if inspect.iscoroutinefunction(self.target):
             return StreamProtocol(_Handler(self.target), self.stream_limit_bytes)
         made = self.target()
@@ -81,6 +79,16 @@ class CallableFactory(Factory):
     def build_datagram_protocol(self) -> asyncio.BaseProtocol:
         """Return the protocol of a UDP listener."""
         return cast(asyncio.BaseProtocol, self.build_protocol(None))
+
+
+def _is_findable(make: Callable[..., Any]) -> bool:
+    if "<locals>" in getattr(make, "__qualname__", ""):
+        return False
+    try:
+        check_value(make, "protocol")
+    except NotDurableError:
+        return False
+    return True
 
 
 class _Handler:

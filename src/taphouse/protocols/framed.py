@@ -105,7 +105,7 @@ class FramedProtocol(Protocol):
             return self._framer
 
     def pause(self) -> None:
-        """Deliver nothing more, and read nothing more, until :meth:`resume`; the peer's clocks stand still."""
+        """Deliver and read nothing more until :meth:`resume`; the peer's clocks stand still."""
         self._paused = True
         for clock in (self._idle, self._unfinished):
             if clock is not None:

@@ -94,7 +94,7 @@ class LineFramer(Framer):
             raise ValueError("delimiter is empty")
         self.delimiter = delimiter
         self._searched = 0
-        """Position up to which there is no delimiter; so a line that trickles in is searched once, not n times."""
+        """Up to here there is no delimiter: a line that trickles in is searched once, not n times."""
 
     def next_message(self) -> bytes | None:
         """Take the next line, without its delimiter."""
@@ -193,7 +193,9 @@ class NetstringFramer(Framer):
             return None
         length = int(match[1])
         if length > self.max_bytes:
-            raise FramingError(f"a message of {length} bytes is announced, at most {self.max_bytes} are taken")
+            raise FramingError(
+                f"a message of {length} bytes is announced, at most {self.max_bytes} are taken"
+            )
         begin = self._start + match.end()
         end = begin + length
         if len(self._held) <= end:

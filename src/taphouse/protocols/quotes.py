@@ -24,7 +24,7 @@ _OWN = (
 
 
 class QuoteOfTheDay(Protocol):
-    """The service on TCP.  With a factory that has ``quote()``, such as :class:`Quotes`, its; else some of ours."""
+    """The service on TCP; asks its factory's ``quote()`` if it has one, as :class:`Quotes` has."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the quote and close."""
