@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from taphouse.errors import UsageError
 
-__all__ = ["Parser", "bytes_size", "duration_s", "octal_mode", "positive", "with_hyphens"]
+__all__ = ["Parser", "bytes_size", "duration_s", "octal_mode", "positive", "whole", "with_hyphens"]
 
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE_UNITS = {
@@ -133,4 +133,15 @@ def positive(text: str) -> int:
         number = 0
     if number <= 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return number
+
+
+def whole(text: str) -> int:
+    """Return a whole number from zero up."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 up")
     return number
