@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 
 import pytest
 
@@ -36,3 +37,10 @@ def test_links_between_documents_lead_somewhere(document):
     links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", document.read_text())
     missing = [link for link in links if not (document.parent / link).exists()]
     assert missing == []
+
+
+@pytest.mark.parametrize("room", ["taphouse", "taphouse.protocols", "taphouse.testing"])
+def test_the_reference_names_everything_that_is_promised(room):
+    text = (TOP / "docs" / "api.md").read_text()
+    offered = {name for name in import_module(room).__all__ if not name.startswith("__") and name != "errors"}
+    assert {name for name in offered if not re.search(rf"\b{name}\b", text)} == set()
