@@ -205,6 +205,20 @@ def test_where_the_file_cannot_be_removed_its_number_goes_so_that_kill_hits_nobo
     pidfile.release()
 
 
+def test_after_chroot_a_file_inside_is_removed_and_one_outside_loses_its_number(path: Path) -> None:
+    pidfile = PidFile(str(path))
+    pidfile.acquire()
+    pidfile.rebase(str(path.parent))
+    assert pidfile.path == "/twistd.pid"
+    pidfile.path = str(path)  # as this test is in no chroot
+    pidfile.release()
+    assert not path.exists()
+    pidfile.acquire()
+    pidfile.rebase("/somewhere/else")
+    pidfile.release()
+    assert path.read_text() == "stopped\n"
+
+
 @pytest.mark.process
 def test_a_live_holder_is_named_and_its_file_untouched(path: Path) -> None:
     child = start_holder(path)

@@ -75,6 +75,7 @@ class PidFile:
         self._system = system or System()
         self._fd = -1
         self._owner = 0
+        self._is_outside = False
 
     @property
     def is_held(self) -> bool:
@@ -111,14 +112,24 @@ class PidFile:
         fd, self._fd = self._fd, -1
         _held.discard(self)
         try:
-            if self._owner == self._system.getpid() and self._is_at_path(fd):
+            if self._owner != self._system.getpid():
+                return
+            if self._is_outside:
+                _give_up(fd)
+            elif self._is_at_path(fd):
                 try:
                     os.unlink(self.path)
                 except OSError:
-                    with contextlib.suppress(OSError):
-                        _overwrite(fd, _RELEASED)
+                    _give_up(fd)
         finally:
             os.close(fd)
+
+    def rebase(self, root: str) -> None:
+        """Say the name anew after chroot(2) to ``root``; a file outside will stay, without a number."""
+        inside = os.path.join(root.rstrip("/"), "")
+        self._is_outside = not self.path.startswith(inside)
+        if not self._is_outside:
+            self.path = "/" + self.path.removeprefix(inside)
 
     def close_in_child(self) -> None:
         """Forget the file in a forked child: the lock stays with the parent alone."""
@@ -222,6 +233,11 @@ def _overwrite(fd: int, line: bytes) -> None:
     os.pwrite(fd, line, 0)
     os.ftruncate(fd, len(line))
     os.fsync(fd)
+
+
+def _give_up(fd: int) -> None:
+    with contextlib.suppress(OSError):
+        _overwrite(fd, _RELEASED)
 
 
 def _number(content: bytes) -> int | None:
