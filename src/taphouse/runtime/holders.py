@@ -51,7 +51,8 @@ def _describe(inodes: set[str]) -> str:
         return ""
     for pid in sorted((name for name in os.listdir(_PROC) if name.isdigit()), key=int):
         try:
-            found = any(os.readlink(entry.path) in links for entry in os.scandir(_PROC / pid / "fd"))
+            fds = f"{_PROC}/{pid}/fd"
+            found = any(os.readlink(f"{fds}/{fd}") in links for fd in os.listdir(fds))
             if found:
                 return f"by pid {pid} ({(_PROC / pid / 'comm').read_text('utf-8', 'replace').strip()})"
         except OSError:
