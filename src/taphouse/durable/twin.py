@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from taphouse.durable.tracker import LedgerCore, Row, Tracked, install, set_row
 
     TRACKER: str
-elif os.environ.get("TAPHOUSE_PURE") == "1":
+elif os.environ.get("TAPHOUSE_PURE", "") not in ("", "0"):
     from taphouse.durable.tracker import LedgerCore, Row, Tracked, install, set_row
 
     TRACKER = "python"
