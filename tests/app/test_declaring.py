@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +9,10 @@ import pytest
 
 from taphouse.app import (
     Application,
-    CallableFactory,
-    ClientFactory,
-    Connector,
-    DatagramFactory,
     DatagramProtocol,
     Factory,
     Listener,
     Protocol,
-    Retry,
 )
 from taphouse.errors import ConfigurationError
 
@@ -233,114 +227,6 @@ def test_an_address_that_is_not_listened_on_cannot_be_taken_back(app: Applicatio
     with pytest.raises(KeyError, match="tcp:8123 is not listened on"):
         Application("other").unlisten(listener)
     assert labels(app) == ["tcp:8123"]
-
-
-def test_connectors_are_declared_like_listeners(app: Application) -> None:
-    """Every argument has its attribute, and a connector can be taken back."""
-    factory = ClientFactory()
-    factory.protocol = Line
-    tcp = app.connectTCP("example.org", 25, factory)
-    tls = app.connectTLS("::1", 443, factory, 5, cafile="ca", certfile="c", keyfile="k", server_name="x.org")
-    unix = app.connectUNIX("x", Line)
-    assert isinstance(tcp, Connector)
-    assert [connector.label for connector in app.connectors] == [
-        "tcp:example.org:25",
-        "tls:[::1]:443",
-        "unix:x",
-    ]
-    assert (tcp.timeout, tls.timeout, tls.server_name, tls.cafile) == (30.0, 5.0, "x.org", "ca")
-    assert (tls.certfile, tls.keyfile, unix.path, unix.host) == ("c", "k", "x", None)
-    assert tcp.retry is factory.retry
-    assert unix.retry == Retry()
-    assert repr(unix) == "<Connector unix:x>"
-    assert app.disconnect(tls) is tls
-    assert app.connectors == [tcp, unix]
-    with pytest.raises(
-        KeyError, match=r"tls:\[::1\]:443 is not connected to; there is tcp:example.org:25, unix:x"
-    ):
-        app.disconnect(tls)
-
-
-def test_a_connector_that_could_never_connect_is_refused(app: Application) -> None:
-    """Port 0, no host, no time."""
-    with pytest.raises(ValueError, match="port 0 is out of range; use 1 to 65535"):
-        app.connectTCP("localhost", 0, Line)
-    with pytest.raises(ValueError, match="host is empty"):
-        app.connectTCP("", 1, Line)
-    for timeout in (0, -1, float("inf"), float("nan")):
-        with pytest.raises(ValueError, match="timeout"):
-            app.connectTCP("localhost", 1, Line, timeout)
-    with pytest.raises(TypeError, match="timeout must be a number"):
-        app.connectTCP("localhost", 1, Line, "30")  # type: ignore[arg-type]
-
-
-def test_a_factory_class_in_place_of_a_factory_is_an_error_that_says_the_cure(app: Application) -> None:
-    """The commonest slip of all."""
-    with pytest.raises(TypeError, match=r"Keys is a class; pass an instance, Keys\(\)"):
-        app.listenTCP(8123, Keys)
-    with pytest.raises(TypeError, match=r"Keys\(\)"):
-        app.connectTCP("localhost", 8123, Keys)
-
-
-@pytest.mark.parametrize(
-    ("given", "reason"),
-    [
-        (Line(), "a Line serves one connection; pass the class, Line"),
-        (8123, "need a Factory, a protocol class or a callable, got int"),
-        (dict, "dict is neither a Factory nor an asyncio protocol class"),
-        (Packets, "Packets serves datagrams; use listenUDP"),
-    ],
-)
-def test_what_is_no_factory_is_refused(app: Application, given: Any, reason: str) -> None:
-    """With the mistake named."""
-    with pytest.raises(TypeError, match=reason):
-        app.listenTCP(8123, given)
-
-
-def test_streams_and_datagrams_are_not_mixed_up(app: Application) -> None:
-    """A stream protocol on UDP and the reverse fail at the statement, not at the first packet."""
-    with pytest.raises(TypeError, match="Line serves connections; UDP needs a DatagramProtocol"):
-        app.listenUDP(53, Line)
-    with pytest.raises(TypeError, match="Line serves connections"):
-        app.listenUDP(53, Keys())
-    app.listenUDP(53, DatagramFactory())
-    factory = Factory()
-    factory.protocol = Packets
-    with pytest.raises(TypeError, match="Packets serves datagrams"):
-        app.listenTCP(53, factory)
-
-
-def test_any_asyncio_protocol_class_or_callable_will_do(app: Application) -> None:
-    """It is wrapped in a factory without state."""
-
-    class Plain(asyncio.Protocol):
-        pass
-
-    class Duck:
-        def connection_made(self, transport: object) -> None: ...
-
-    for number, given in enumerate((Plain, Duck, lambda: Plain(), Line), 1):
-        listener = app.listenTCP(number, given)
-        assert isinstance(listener.factory, CallableFactory)
-        made = listener.factory.build_protocol(("127.0.0.1", 1))
-        assert made is not None
-        assert isinstance(made, Line) == (given is Line)
-        assert isinstance(made, Line) or not hasattr(made, "factory")
-        assert not listener.factory.stateless
-    assert made.factory is listener.factory  # type: ignore[union-attr]
-
-
-def test_a_stateless_protocol_class_says_so_for_its_factory(app: Application) -> None:
-    """Only a literal True counts."""
-
-    class Literal(asyncio.Protocol):
-        stateless = True
-
-    class Truthy(asyncio.Protocol):
-        stateless = 1
-
-    assert app.listenTCP(1, Literal).factory.stateless is True
-    assert app.listenTCP(2, Truthy).factory.stateless is False
 
 
 class Hooks:

@@ -123,7 +123,7 @@ def test_chargen_answers_a_datagram_with_up_to_512_characters() -> None:
         asked.append((low, high))
         return high
 
-    protocol.random_int = most  # type: ignore[method-assign, assignment]
+    protocol.random_int = most
     ((answer, _),) = ask(protocol, b"whatever")
     assert asked == [(0, 512)]
     assert len(answer) == 512
@@ -172,12 +172,12 @@ def test_daytime_sends_a_line_for_people_and_closes() -> None:
     moment = time.struct_time((1982, 2, 22, 17, 37, 43, 0, 53, 0), {"tm_zone": "PST"})
     line = b"Monday, February 22, 1982 17:37:43-PST\r\n"
     protocol = Daytime()
-    protocol.now = lambda: moment  # type: ignore[method-assign]
+    protocol.now = lambda: moment
     _, transport = connect(protocol)
     assert transport.sent == line
     assert transport.closed
     datagrams = DaytimeUDP()
-    datagrams.now = lambda: moment  # type: ignore[method-assign]
+    datagrams.now = lambda: moment
     assert ask(datagrams) == [(line, PEER)]
 
 
@@ -192,12 +192,12 @@ def test_daytime_sends_a_line_for_people_and_closes() -> None:
 def test_time_counts_the_seconds_since_1900(unix_s: int, rfc_s: int) -> None:
     """RFC 868's own examples, and past the wrap."""
     protocol = Time()
-    protocol.now_s = lambda: unix_s + 0.9  # type: ignore[method-assign]
+    protocol.now_s = lambda: unix_s + 0.9
     _, transport = connect(protocol)
     assert struct.unpack("!I", transport.sent) == (rfc_s,)
     assert transport.closed
     datagrams = TimeUDP()
-    datagrams.now_s = lambda: unix_s + 0.9  # type: ignore[method-assign]
+    datagrams.now_s = lambda: unix_s + 0.9
     assert ask(datagrams) == [(struct.pack("!I", rfc_s), PEER)]
 
 

@@ -27,14 +27,7 @@ from taphouse.app.multiservice import MultiService
 from taphouse.app.plan import check_application, find_script, make_plan, unsavable
 from taphouse.app.protocol import DatagramProtocol, Protocol, begin_connection
 from taphouse.app.retry import Retry
-from taphouse.app.schedule import (
-    DelayedCall,
-    PeriodicCall,
-    ScheduledCall,
-    anchor_calls,
-    calls_due,
-    next_due_s,
-)
+from taphouse.app.schedule import DelayedCall, PeriodicCall, ScheduledCall, anchor_calls, calls_due
 from taphouse.app.service import Service, has_run, iter_services
 from taphouse.app.streams import StreamProtocol
 from taphouse.app.verbtable import Verbs, verbs
@@ -77,7 +70,6 @@ __all__ = [
     "iter_services",
     "label_objects",
     "make_plan",
-    "next_due_s",
     "object_label",
     "retry_of",
     "start_factory",

@@ -65,9 +65,7 @@ def check_path(path: object, *, what: str = "path", socket: bool = False) -> str
     if not text or "\0" in text:
         raise ValueError(f"{what} {text!r:.80} is no file name")
     if socket and len(os.fsencode(text)) > _LONGEST_UNIX_PATH:
-        raise ValueError(
-            f"{what} {text!r:.120} is too long for a socket; use {_LONGEST_UNIX_PATH} bytes at most"
-        )
+        raise ValueError(f"{what} {text!r:.120} is too long; a socket takes {_LONGEST_UNIX_PATH} bytes")
     return text
 
 

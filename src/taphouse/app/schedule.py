@@ -15,7 +15,7 @@ from typing import Any
 from taphouse.app.connector import check_seconds
 from taphouse.durable import Durable
 
-__all__ = ["DelayedCall", "PeriodicCall", "ScheduledCall", "anchor_calls", "calls_due", "next_due_s"]
+__all__ = ["DelayedCall", "PeriodicCall", "ScheduledCall", "anchor_calls", "calls_due"]
 
 
 class ScheduledCall(Durable):
@@ -140,8 +140,3 @@ def calls_due(schedule: dict[int, ScheduledCall], now_s: float) -> list[Schedule
     """Return the anchored calls whose time has come, in due order (then in the order they were made)."""
     due = [(call.due_s, call.number, call) for call in schedule.values() if call.due_s is not None]
     return [call for due_s, _, call in sorted(due, key=lambda item: item[:2]) if due_s <= now_s]
-
-
-def next_due_s(schedule: dict[int, ScheduledCall]) -> float | None:
-    """Return the wall clock of the next call, or ``None`` if there is none."""
-    return min((call.due_s for call in schedule.values() if call.due_s is not None), default=None)

@@ -82,7 +82,8 @@ class CallableFactory(Factory):
 
 
 def _is_findable(make: Callable[..., Any]) -> bool:
-    if "<locals>" in getattr(make, "__qualname__", ""):
+    # Inside of a function nothing has a name that another process could find.
+    if "<locals>" in getattr(make, "__qualname__", type(make).__qualname__):
         return False
     try:
         check_value(make, "protocol")
