@@ -71,10 +71,10 @@ class ControlServer:
 
     async def close(self) -> None:
         """Stop answering, and leave the registry."""
-        self.registration.release()
         if self._server is not None:
             self._server.close()
             self._server = None
+        self.registration.release()
         for caller in list(self._callers):
             caller.cancel()
         await asyncio.gather(*self._callers, return_exceptions=True)
