@@ -17,7 +17,7 @@ import asyncio
 import logging
 import socket
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -207,9 +207,20 @@ class Connection(asyncio.Transport, asyncio.BaseProtocol):
             raise RuntimeError("the connection is not made yet")
         return self._raw
 
-    def started_tls(self, transport: asyncio.Transport) -> None:
-        """Go on over ``transport``, the TLS side of what was plain until now."""
-        self._raw = transport
+    async def start_tls(self, secure: Callable[[], Awaitable[asyncio.Transport]]) -> None:
+        """Go on over what ``secure()`` returns, the TLS side of what was plain until now.
+
+        What arrives before that waits: an answer to it must not leave in plain text.
+        """
+        early: list[Any] = []
+        self.data_received = early.append
+        try:
+            self._raw = await secure()
+        finally:
+            if self.protocol is not None:
+                self._adopt(self.protocol)
+        for data in early:
+            self.data_received(data)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         """Return the user's protocol."""

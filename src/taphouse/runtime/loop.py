@@ -109,8 +109,8 @@ class _Passage:
         if protocol is not transport.protocol:
             transport.set_protocol(protocol)
         # The connection stays the same object: what counted it in will count it out.
-        secured = await super().start_tls(transport.raw, transport, sslcontext, **kwargs)  # type: ignore[misc]
-        transport.started_tls(secured)
+        secure = super().start_tls  # type: ignore[misc]
+        await transport.start_tls(lambda: secure(transport.raw, transport, sslcontext, **kwargs))
         return transport
 
     async def sendfile(
