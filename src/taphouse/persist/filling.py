@@ -1,0 +1,165 @@
+"""Filling containers that have rows of their own: from one state, or from chunks and operations.
+
+This module must never know files or classes of an application.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from typing import Any
+
+from taphouse.durable import restore_container
+from taphouse.persist.codes import CodecError
+from taphouse.persist.containers import MADE_BY_CID, plain_kind
+from taphouse.persist.image import Image
+from taphouse.persist.live import Chunked, LiveReader
+
+__all__ = ["ContainerFiller"]
+
+
+class ContainerFiller:
+    """Fills blank containers.
+
+    Args:
+        image: gives chunks and operations.
+        reader: makes values.
+    """
+
+    def __init__(self, image: Image, reader: LiveReader) -> None:
+        self._image = image
+        self._reader = reader
+        self.sizes: dict[int, tuple[int, int]] = {}
+        """Number of each big container -> bytes of its base and of the operations on it."""
+
+    def fill(self, oid: int, cid: int, container: Any, state: bytes, unpacker: Any) -> None:
+        """Fill ``container``, blank, with what its row says.
+
+        Raises:
+            CodecError: if that is no container of its kind.
+            Defer: if a key cannot be hashed yet; the container is still blank.
+        """
+        made = unpacker.unpack(state)
+        if type(made) is Chunked:
+            self._reader.nested -= 1
+            made = self._from_chunks(oid, made, unpacker)
+        self.check_nested()
+        if type(made) is not plain_kind(MADE_BY_CID[cid]()):
+            raise CodecError(f"a {type(made).__qualname__} where a {MADE_BY_CID[cid].__qualname__} must be")
+        if cid < 8:
+            restore_container(container, made)
+        else:
+            _pour(container, made)
+
+    def check_nested(self) -> None:
+        """Refuse a big container's head anywhere but outermost in its row.
+
+        Raises:
+            CodecError: if one was read.
+        """
+        if self._reader.nested:
+            self._reader.nested = 0
+            raise CodecError("a big container inside another value")
+
+    def _from_chunks(self, oid: int, head: Chunked, unpacker: Any) -> Any:
+        made = head.empty
+        chunks, operations = self._image.container(oid)
+        if len(chunks) != head.chunks:
+            raise CodecError(f"{head.chunks} chunks promised, {len(chunks)} are there")
+        for data in chunks:
+            items = unpacker.unpack(data)
+            if type(items) is not list:
+                raise CodecError("a chunk that is no array")
+            _extend(made, items, self._reader)
+        for data in operations:
+            for op in unpacker.unpack(data):
+                _operate(made, op, self._reader)
+        self.sizes[oid] = (sum(map(len, chunks)), sum(map(len, operations)))
+        return made
+
+
+def _extend(made: Any, items: list[Any], reader: LiveReader) -> None:
+    if isinstance(made, dict):
+        reader.fill_pairs(made, items)
+    elif isinstance(made, set):
+        before = len(made)
+        reader.ready(items)
+        made.update(items)
+        if len(made) - before != len(items):
+            raise CodecError("a set with the same entry twice")
+    elif isinstance(made, deque) and made.maxlen is not None and len(made) + len(items) > made.maxlen:
+        raise CodecError("a deque that is longer than it may be")
+    else:
+        made.extend(items)
+
+
+def _operate(made: Any, op: Any, reader: LiveReader) -> None:
+    """Do one operation on a plain container.
+
+    Raises:
+        CodecError: if there is no such operation on it now.
+    """
+    kind, *operands = op if type(op) is list and op else ("",)
+    try:
+        if kind == "c" and not operands:
+            made.clear()
+        elif isinstance(made, dict):
+            _operate_dict(made, kind, operands, reader)
+        elif isinstance(made, set):
+            (value,) = operands
+            reader.ready(operands)
+            {"a": made.add, "x": made.remove}[kind](value)
+        else:
+            start, stop, values = operands
+            if kind != "p" or not (type(start) is type(stop) is int and 0 <= start <= stop <= len(made)):
+                raise CodecError(f"an operation {kind!r:.20} outside the container")
+            _splice(made, start, stop, values)
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        if isinstance(error, CodecError):
+            raise
+        raise CodecError(f"an operation {kind!r:.20} that cannot be done") from error
+
+
+def _operate_dict(made: dict[Any, Any], kind: str, operands: list[Any], reader: LiveReader) -> None:
+    reader.ready(operands[:1])
+    if kind == "s":
+        key, value = operands
+        made[key] = value
+    elif kind == "d":
+        (key,) = operands
+        del made[key]
+    elif kind == "e" and isinstance(made, OrderedDict):
+        key, last = operands
+        made.move_to_end(key, last=bool(last))
+    else:
+        raise CodecError(f"an operation {kind!r:.20} that a dict does not have")
+
+
+def _splice(made: Any, start: int, stop: int, values: Any) -> None:
+    if type(values) is not list:
+        raise CodecError("an operation without values")
+    if isinstance(made, list):
+        made[start:stop] = values
+    elif start == stop == len(made):
+        made.extend(values)
+    elif start == 0:
+        for _ in range(stop):
+            made.popleft()
+        made.extendleft(reversed(values))
+    else:
+        made.rotate(-start)
+        for _ in range(stop - start):
+            made.popleft()
+        made.extendleft(reversed(values))
+        made.rotate(start)
+
+
+def _pour(container: Any, made: Any) -> None:
+    """Fill a blank plain container of an opaque value."""
+    if isinstance(container, deque):
+        deque.__init__(container, made, made.maxlen)
+    elif isinstance(container, (dict, set)):
+        if hasattr(made, "default_factory"):
+            container.default_factory = made.default_factory  # type: ignore[union-attr]
+        container.update(made)
+    else:
+        container.extend(made)

@@ -1,0 +1,192 @@
+"""Folding: what the journal says moves into pages, chunks and deltas, a slice at a time.
+
+A run folds everything committed before it began.  Until its last slice the
+journal rows stay, and a page knows up to which epoch it is folded, so a crash
+between any two slices loses and doubles nothing.  This module must never commit
+a transaction or know files: the store does that.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from taphouse.durable import ClassRecord
+from taphouse.persist.records import Epoch, Page, Row, class_columns
+from taphouse.persist.schema import CHUNKS_PER_OID, PAGE_OIDS, SUM_MASK, Counts, Meta, row_sum
+
+__all__ = ["Folder"]
+
+
+class _Changes:
+    """What a number of epochs change, together."""
+
+    def __init__(self) -> None:
+        self.classes: dict[int, ClassRecord] = {}
+        self.pages: dict[int, dict[int, Row | None]] = {}
+        self.chunks: dict[int, list[bytes]] = {}
+        self.deltas: dict[tuple[int, int], bytes] = {}
+        self.epoch = 0
+        self.chain = b""
+        self.next_oid = 1
+        self.plan: str | None = None
+        self.size = 0
+
+    def add(self, number: int, epoch: Epoch, chain: bytes, size: int) -> None:
+        """Add one epoch, the next."""
+        self.classes.update(epoch.classes)
+        for oid, row in epoch.rows.items():
+            self.pages.setdefault(oid // PAGE_OIDS, {})[oid % PAGE_OIDS] = row
+        for oid in epoch.freed:
+            self.pages.setdefault(oid // PAGE_OIDS, {})[oid % PAGE_OIDS] = None
+        for oid, parts in (*epoch.chunks.items(), *((oid, list[bytes]()) for oid in epoch.freed)):
+            self.chunks[oid] = parts
+            for key in [key for key in self.deltas if key[0] == oid]:
+                del self.deltas[key]
+        for oid, ops in epoch.deltas.items():
+            self.deltas[oid, number] = ops
+        self.epoch, self.chain, self.next_oid = number, chain, epoch.next_oid
+        self.plan = epoch.plan if epoch.plan is not None else self.plan
+        self.size += size
+
+
+class Folder:
+    """Folds the journal of one tap.
+
+    Args:
+        meta: as stored.
+    """
+
+    def __init__(self, meta: Meta) -> None:
+        self.meta = meta
+        self._waiting = _Changes()
+        self._run: Iterator[int] | None = None
+        self._big: set[int] = set()
+
+    def add(self, number: int, epoch: Epoch, chain: bytes, size: int) -> None:
+        """Note an epoch that stands in the journal."""
+        self._waiting.add(number, epoch, chain, size)
+
+    def add_big(self, oid: int) -> None:
+        """Note a container that has chunk or delta rows."""
+        self._big.add(oid)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of journal that no run has begun to fold."""
+        return self._waiting.size
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run was begun and not finished."""
+        return self._run is not None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everything is folded."""
+        return self._run is None and not self._waiting.epoch
+
+    def slice(self, db: sqlite3.Connection, rows: int) -> bool:
+        """Fold about ``rows`` rows inside the open transaction, and write ``meta``.
+
+        Returns:
+            Whether there is more to do.
+
+        Raises:
+            sqlite3.Error: if a statement fails.
+        """
+        if self._run is None:
+            if not self._waiting.epoch:
+                return False
+            changes, self._waiting = self._waiting, _Changes()
+            self._run = self._steps(db, changes)
+        done = 0
+        for cost in self._run:
+            done += cost
+            if done >= rows:
+                break
+        else:
+            self._run = None
+        self.write_meta(db)
+        return not self.is_done
+
+    def write_meta(self, db: sqlite3.Connection) -> None:
+        """Write the rows of ``meta`` with a fresh seal."""
+        db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", self.meta.rows().items())
+
+    def _steps(self, db: sqlite3.Connection, changes: _Changes) -> Iterator[int]:
+        """Do one row after the other, yielding what each cost in rows."""
+        for cid, record in changes.classes.items():
+            if self._put(db, "class", (cid, *class_columns(record)), None):
+                yield 1
+        for pid in sorted(changes.pages):
+            self._fold_page(db, pid, changes.pages[pid], changes.epoch)
+            yield 1
+        for oid, parts in changes.chunks.items():
+            if oid in self._big or parts:
+                yield self._drop(db, oid)
+            for n, data in enumerate(parts):
+                self._put(db, "chunk", (oid * CHUNKS_PER_OID + n, changes.epoch, data), None)
+                yield 1
+            if parts:
+                self._big.add(oid)
+        for (oid, number), ops in changes.deltas.items():
+            self._put(db, "delta", (oid, number, ops), None)
+            self._big.add(oid)
+            yield 1
+        db.execute("DELETE FROM journal WHERE epoch <= ?", (changes.epoch,))
+        self.meta = self.meta.with_(epoch=changes.epoch, chain=changes.chain, next_oid=changes.next_oid)
+        if changes.plan is not None:
+            self.meta = self.meta.with_(plan=changes.plan)
+        yield 0
+
+    def _fold_page(self, db: sqlite3.Connection, pid: int, slots: dict[int, Row | None], epoch: int) -> None:
+        found = db.execute("SELECT epoch, idx, data, sum FROM page WHERE pid = ?", (pid,)).fetchone()
+        page = Page.from_columns(*found[:3]) if found else Page()
+        for slot, row in slots.items():
+            page.put(slot, row)
+        page.epoch = epoch
+        if page.is_empty():
+            if found:
+                db.execute("DELETE FROM page WHERE pid = ?", (pid,))
+                self._account("page", -1, -int.from_bytes(found[3], "big"))
+            return
+        self._put(db, "page", (pid, epoch, *page.columns()), found[3] if found else None)
+
+    def _put(
+        self, db: sqlite3.Connection, table: str, row: tuple[int | str | bytes, ...], before: bytes | None
+    ) -> bool:
+        """Insert a row, or replace the one with sum ``before``; a class that is there already stays."""
+        keys = 2 if table == "delta" else 1
+        if before is None and table in ("class", "delta", "chunk"):
+            key = "oid = ? AND epoch = ?" if keys == 2 else ("cid = ?" if table == "class" else "id = ?")
+            found = db.execute(f"SELECT sum FROM {table} WHERE {key}", row[:keys]).fetchone()
+            if found:
+                before = found[0]
+        made = row_sum(table, *row)
+        marks = ",".join("?" * (len(row) + 1))
+        db.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", (*row, made))
+        change = int.from_bytes(made, "big") - (int.from_bytes(before, "big") if before else 0)
+        self._account(table, 0 if before else 1, change)
+        return before != made
+
+    def _drop(self, db: sqlite3.Connection, oid: int) -> int:
+        """Delete the chunks and deltas of a container; return how many."""
+        count = 0
+        bounds = (oid * CHUNKS_PER_OID, (oid + 1) * CHUNKS_PER_OID)
+        for table, where, values in (
+            ("chunk", "id >= ? AND id < ?", bounds),
+            ("delta", "oid = ?", (oid,)),
+        ):
+            sums = db.execute(f"SELECT sum FROM {table} WHERE {where}", values).fetchall()
+            if sums:
+                db.execute(f"DELETE FROM {table} WHERE {where}", values)
+                self._account(table, -len(sums), -sum(int.from_bytes(s, "big") for (s,) in sums))
+            count += len(sums)
+        self._big.discard(oid)
+        return count
+
+    def _account(self, table: str, rows: int, change: int) -> None:
+        name = "classes" if table == "class" else table
+        counts = Counts(**{**self.meta.counts.__dict__, name: getattr(self.meta.counts, name) + rows})
+        self.meta = self.meta.with_(total=(self.meta.total + change) & SUM_MASK, counts=counts)

@@ -1,0 +1,221 @@
+"""Everything a tap holds, read once, checked row by row, still bytes.
+
+An image is what thaw, show and check work on.  It knows sums, the seal, the
+order of epochs and how pages, chunks, deltas and journal lie over each other; it
+must never decode a state or know a class of the application.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from taphouse.durable import ClassRecord
+from taphouse.errors import TapError
+from taphouse.persist.codes import CodecError
+from taphouse.persist.opening import check_schema, damage_as_tap_error
+from taphouse.persist.records import Epoch, Page, Row, make_class
+from taphouse.persist.schema import (
+    CHUNKS_PER_OID,
+    PAGE_OIDS,
+    SUM_MASK,
+    Counts,
+    Mark,
+    Meta,
+    chain_sum,
+    row_sum,
+)
+
+__all__ = ["Image", "read_image", "read_mark"]
+
+
+@dataclass
+class Image:
+    """The content of a tap.
+
+    Args:
+        meta: as stored, up to epoch ``meta.epoch`` folded.
+        mark: who owned it.
+        classes: class number -> record, those of the journal too.
+        pages: page number -> page, as folded.
+        chunks: oid -> chunks of its base, as folded.
+        deltas: oid -> (epoch, operations), as folded.
+        journal: (number, epoch, link, bytes in the journal) not folded yet, oldest first.
+    """
+
+    meta: Meta
+    mark: Mark
+    classes: dict[int, ClassRecord] = field(default_factory=dict)
+    pages: dict[int, Page] = field(default_factory=dict)
+    chunks: dict[int, list[bytes]] = field(default_factory=dict)
+    deltas: dict[int, list[tuple[int, bytes]]] = field(default_factory=dict)
+    journal: list[tuple[int, Epoch, bytes, int]] = field(default_factory=list)
+
+    @property
+    def epoch(self) -> int:
+        """The last commit."""
+        return self.journal[-1][0] if self.journal else self.meta.epoch
+
+    @property
+    def chain(self) -> bytes:
+        """The link of the last commit."""
+        return self.journal[-1][2] if self.journal else self.meta.chain
+
+    @property
+    def next_oid(self) -> int:
+        """The next number that no row ever had."""
+        return self.journal[-1][1].next_oid if self.journal else self.meta.next_oid
+
+    @property
+    def plan(self) -> str:
+        """The plan in force, JSON text."""
+        plans = [epoch.plan for _number, epoch, _link, _size in self.journal if epoch.plan is not None]
+        return plans[-1] if plans else self.meta.plan
+
+    def rows(self) -> Iterator[tuple[int, int, bytes]]:
+        """Yield oid, class number and state of every row as of the last commit."""
+        if not self.journal:
+            for pid, page in self.pages.items():
+                yield from page.rows(pid)
+            return
+        merged: dict[int, Row | None] = {}
+        for pid, page in self.pages.items():
+            for oid, cid, state in page.rows(pid):
+                merged[oid] = (cid, state)
+        for number, epoch, _link, _size in self.journal:
+            for oid, row in (*epoch.rows.items(), *dict.fromkeys(epoch.freed).items()):
+                page_of = self.pages.get(oid // PAGE_OIDS)
+                if page_of is None or page_of.epoch < number:
+                    merged[oid] = row
+        for oid, row in merged.items():
+            if row is not None:
+                yield oid, *row
+
+    def container(self, oid: int) -> tuple[list[bytes], list[bytes]]:
+        """Return the chunks of a big container and the operations to be done on them, oldest first."""
+        base = self.chunks.get(oid, [])
+        deltas = dict(self.deltas.get(oid, []))
+        for number, epoch, _link, _size in self.journal:
+            if oid in epoch.chunks:
+                base = epoch.chunks[oid]
+                deltas = {at: ops for at, ops in deltas.items() if at > number}
+            if oid in epoch.deltas:
+                deltas[number] = epoch.deltas[oid]
+        return base, [deltas[number] for number in sorted(deltas)]
+
+
+class _Reader:
+    """Reads the tables of one tap and keeps account of sums, counts and bytes."""
+
+    def __init__(self, db: sqlite3.Connection, path: Path, limit: int) -> None:
+        self.db, self.path, self.left = db, path, limit
+        self.total = 0
+        self.counts: dict[str, int] = {}
+
+    def rows(
+        self, table: str, columns: str, types: tuple[type, ...], key: int = 1
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield rows in the order of their keys, checked for types, order and size."""
+        last: tuple[Any, ...] | None = None
+        with damage_as_tap_error(self.path, table):
+            for row in self.db.execute(f"SELECT {columns} FROM {table} ORDER BY 1, 2"):
+                with damage_as_tap_error(self.path, f"{table} row {row[0]!r:.60}"):
+                    if tuple(map(type, row)) != types:
+                        raise CodecError("columns of wrong types")
+                    if last is not None and row[:key] <= last:
+                        raise CodecError("the row is there twice")
+                    last = row[:key]
+                    # No content can be longer than the file: more means that rows share pages.
+                    self.left -= sum(len(column) for column in row if type(column) in (bytes, str))
+                    if self.left < 0:
+                        raise CodecError("the rows hold more than the file")
+                    yield row
+
+    def summed(
+        self, table: str, columns: str, types: tuple[type, ...], key: int = 1
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield rows as :meth:`rows`, their last column a sum that fits."""
+        count = 0
+        for row in self.rows(table, columns + ", sum", (*types, bytes), key):
+            with damage_as_tap_error(self.path, f"{table} row {row[0]}"):
+                if row_sum(table, *row[:-1]) != row[-1]:
+                    raise CodecError("the sum does not fit")
+                count += 1
+                self.total += int.from_bytes(row[-1], "big")
+                yield row[:-1]
+        self.counts["classes" if table == "class" else table] = count
+
+
+def read_mark(db: sqlite3.Connection, path: Path) -> Mark:
+    """Read the mark.
+
+    Raises:
+        TapError: if there is no valid one.
+    """
+    with damage_as_tap_error(path, "mark"):
+        found = db.execute("SELECT session, previous, is_open, generation, sum FROM mark LIMIT 2").fetchall()
+        if len(found) != 1:
+            raise CodecError("there is not one row")
+        return Mark.from_columns(found[0])
+
+
+def read_image(db: sqlite3.Connection, path: Path, limit: int) -> Image:
+    """Read and check everything.
+
+    Args:
+        db: an open tap.
+        path: the name for messages.
+        limit: bytes of file and WAL together.
+
+    Raises:
+        TapError: naming table and row of the first damage.
+    """
+    check_schema(db, path)
+    reader = _Reader(db, path, limit)
+    with damage_as_tap_error(path, "meta"):
+        found = db.execute("SELECT k, v FROM meta LIMIT 100").fetchall()
+        meta = Meta.from_rows(dict(found))
+    image = Image(meta, read_mark(db, path))
+    for cid, *columns in reader.summed(
+        "class", "cid, name, module, qualname, kind, version", (int, str, str, str, str, int)
+    ):
+        with damage_as_tap_error(path, f"class row {cid}"):
+            image.classes[cid] = make_class(columns)
+    for pid, epoch, idx, data in reader.summed("page", "pid, epoch, idx, data", (int, int, bytes, bytes)):
+        with damage_as_tap_error(path, f"page row {pid}"):
+            image.pages[pid] = Page.from_columns(epoch, idx, data)
+    for chunk_id, _epoch, data in reader.summed("chunk", "id, epoch, data", (int, int, bytes)):
+        oid, n = divmod(chunk_id, CHUNKS_PER_OID)
+        image.chunks.setdefault(oid, []).append(data)
+        if len(image.chunks[oid]) != n + 1:
+            raise TapError(f"chunk {n} follows a gap", path=str(path), where=f"chunk row {chunk_id}")
+    for oid, epoch, data in reader.summed("delta", "oid, epoch, data", (int, int, bytes), 2):
+        image.deltas.setdefault(oid, []).append((epoch, data))
+    with damage_as_tap_error(path):
+        if reader.total & SUM_MASK != meta.total or Counts(**reader.counts) != meta.counts:
+            raise CodecError("the seal does not fit: rows were dropped, added or swapped")
+    _read_journal(reader, image)
+    return image
+
+
+def _read_journal(reader: _Reader, image: Image) -> None:
+    number, link = image.meta.epoch, image.meta.chain
+    for epoch, data, chain in reader.rows("journal", "epoch, data, chain", (int, bytes, bytes)):
+        with damage_as_tap_error(reader.path, f"journal row {epoch}"):
+            number += 1
+            if epoch != number:
+                raise CodecError(f"epoch {number} is missing")
+            link = chain_sum(link, epoch, data)
+            if link != chain:
+                raise CodecError("the chain is broken")
+            parsed = Epoch.unpack(data)
+            for cid, record in parsed.classes.items():
+                if image.classes.setdefault(cid, record) != record:
+                    raise CodecError(f"class {cid} is there twice")
+            image.journal.append((epoch, parsed, link, len(data)))
+    for pid, page in image.pages.items():
+        if not 0 <= page.epoch <= number or pid < 0:
+            raise TapError(f"epoch {page.epoch} never was", path=str(reader.path), where=f"page row {pid}")

@@ -1,0 +1,196 @@
+"""Locks: one process per tap, whatever name it is called by.
+
+Two flocks are held for life.  One on the tap's own inode, so that hard links,
+symbolic links and other folders lead to the same lock; one on a hidden file
+beside it, so that a tap that does not exist yet can be locked.  A descriptor of
+a locked tap is never closed while its store is open: closing any descriptor of
+a file drops the POSIX locks that SQLite holds on it.  Children of a fork let go.
+
+This module must never read or write a tap.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import time
+import weakref
+from pathlib import Path
+from typing import Final
+
+from taphouse.errors import AlreadyRunningError, CannotCreateError, NotPermittedError
+
+__all__ = ["TapLock", "hold_inode", "is_locked_here", "release_inode", "rename_held"]
+
+_POLL_S: Final = 0.02
+
+_created: dict[Path, int] = {}
+"""Locks of taps that this process created, by path: their inode had no name when the lock was asked for."""
+
+
+class TapLock:
+    """The right to write a tap.
+
+    Args:
+        path: of the tap; it need not exist.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(os.path.realpath(path))
+        self._beside = self.path.with_name(f".{self.path.name}.lock")
+        self._descriptors: list[int] = []
+        _alive.add(self)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this process has the lock."""
+        return bool(self._descriptors)
+
+    def acquire(self, wait_s: float = 5.0) -> None:
+        """Take the lock, waiting for a holder that is about to end.
+
+        Args:
+            wait_s: how long to wait.
+
+        Raises:
+            AlreadyRunningError: naming the holder, if it does not end in time.
+            CannotCreateError, NotPermittedError: if there is no place for the lock.
+        """
+        deadline = time.monotonic() + wait_s
+        while True:
+            busy = self._try()
+            if busy is None:
+                return
+            if time.monotonic() >= deadline:
+                raise AlreadyRunningError(
+                    f"{self.path}: {_holder(busy)}", cure="stop that one first: tap stop"
+                )
+            time.sleep(_POLL_S)
+
+    def release(self) -> None:
+        """Give the lock back; the store is closed by then."""
+        if not self._descriptors:
+            return
+        # Unlinked while still held: whoever waits for it notices that its file has no name any more.
+        with contextlib.suppress(OSError):
+            self._beside.unlink()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        while self._descriptors:
+            with contextlib.suppress(OSError):
+                os.close(self._descriptors.pop())
+
+    def _try(self) -> tuple[int, int] | None:
+        """Try once; return device and inode of what another process holds, None if the lock is ours."""
+        for path, flags in ((self._beside, os.O_RDWR | os.O_CREAT), (self.path, os.O_RDONLY)):
+            try:
+                descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+            except FileNotFoundError as error:
+                if path is self.path:
+                    continue
+                self._let_go()
+                raise CannotCreateError(
+                    f"{self.path.parent}: {error.strerror}", cure="create the folder"
+                ) from error
+            except OSError as error:
+                self._let_go()
+                kind = NotPermittedError if error.errno in (errno.EACCES, errno.EPERM) else CannotCreateError
+                raise kind(f"{path}: {error.strerror}", cure="run as a user who may write there") from error
+            self._descriptors.append(descriptor)
+            status = os.fstat(descriptor)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                self._let_go()
+                return status.st_dev, status.st_ino
+            if not _is_named(path, status):
+                self._let_go()
+                return status.st_dev, status.st_ino
+        return None
+
+
+def _is_named(path: Path, status: os.stat_result) -> bool:
+    try:
+        now = os.stat(path, follow_symlinks=False)
+    except OSError:
+        return False
+    return (now.st_dev, now.st_ino) == (status.st_dev, status.st_ino)
+
+
+def _holder(busy: tuple[int, int]) -> str:
+    """Describe the process that holds the lock on an inode."""
+    pid = _holder_pid(busy)
+    if not pid:
+        return "another process uses it"
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ")
+        where = os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return f"process {pid} uses it"
+    shown = "".join(c if c.isprintable() else "?" for c in command.decode("utf-8", "replace"))[:200]
+    return f"process {pid} uses it ({shown}, in {where})"
+
+
+def _holder_pid(busy: tuple[int, int]) -> int:
+    device, inode = busy
+    wanted = f"{os.major(device):02x}:{os.minor(device):02x}:{inode}"
+    try:
+        lines = Path("/proc/locks").read_text("ascii", "replace").splitlines()
+    except OSError:
+        return 0
+    for line in lines:
+        fields = line.split()
+        # "1: FLOCK  ADVISORY  WRITE 1234 fd:01:5678 0 EOF"; waiters have "->" in the second place.
+        if len(fields) >= 6 and fields[1] == "FLOCK" and fields[5] == wanted and fields[4].isdecimal():
+            return int(fields[4])
+    return 0
+
+
+def hold_inode(path: Path) -> None:
+    """Lock a file that this process made and is about to give its name.
+
+    Raises:
+        OSError: if it cannot be.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    before = _created.pop(path, None)
+    if before is not None:
+        os.close(before)
+    _created[path] = descriptor
+
+
+def rename_held(temporary: Path, path: Path) -> None:
+    """Note that a file locked by :func:`hold_inode` has its name now."""
+    release_inode(path)
+    _created[path] = _created.pop(temporary)
+
+
+def release_inode(path: Path) -> None:
+    """Give back what :func:`hold_inode` took; the store is closed by then."""
+    descriptor = _created.pop(path, None)
+    if descriptor is not None:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
+_alive: weakref.WeakSet[TapLock] = weakref.WeakSet()
+
+
+def is_locked_here(path: Path) -> bool:
+    """Say whether this process holds the lock of the tap at ``path`` (a real path)."""
+    return any(lock.is_held and lock.path == path for lock in _alive)
+
+
+def _in_child() -> None:
+    # A forked child shares the open file descriptions: closing them there leaves the parent's lock alone.
+    for lock in list(_alive):
+        lock._let_go()
+    for path in list(_created):
+        release_inode(path)
+
+
+os.register_at_fork(after_in_child=_in_child)

@@ -1,0 +1,238 @@
+"""Reading a tap without touching it: a private copy is opened, never the original.
+
+A tap and its WAL belong together; which WAL is a tap's own is decided here, by
+the marks in both.  This module must never write to the files it reads, import a
+module that a tap names, or decode a state.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from taphouse.durable import ClassRecord
+from taphouse.errors import CannotCreateError, NotPermittedError, TapError
+from taphouse.persist.codes import CodecError
+from taphouse.persist.image import Image, read_image, read_mark
+from taphouse.persist.opening import check_header, connect, damage_as_tap_error, wal_path
+from taphouse.persist.schema import FORMAT, Mark
+from taphouse.persist.walfile import WalScan, scan_wal
+
+__all__ = ["TapInfo", "copy_tap_files", "info_of", "load_image", "read_info"]
+
+_CURE_WAL: Final = (
+    "put the -wal file that lay beside it back, or restore a backup: without it the tap is older than it was"
+)
+
+
+@dataclass(frozen=True)
+class TapInfo:
+    """What a tap says about itself; reading it runs nothing.
+
+    Args:
+        path: the file.
+        role: ``seed`` or ``state``.
+        name: of the application.
+        lineage: 32 hex digits shared by a seed and every state that came from it.
+        epoch: number of the last commit.
+        format: of the file.
+        created: ISO 8601, UTC.
+        versions: of ``taphouse`` and ``python`` that made it.
+        plan: what was built: listeners, modules, services.
+        classes: every class, enum and function that a state names.
+        is_open: a server runs on it, or was killed.
+        base_epoch: epoch at which the state began; ``epoch > base_epoch`` means there are commits beyond.
+        plan_text: the plan as it is stored, JSON.
+        counts: rows by kind: ``objects``, ``chunks``, ``deltas``, ``classes``, ``journal``.
+    """
+
+    path: Path
+    role: str
+    name: str
+    lineage: str
+    epoch: int
+    format: int
+    created: str
+    versions: Mapping[str, str]
+    plan: Mapping[str, Any]
+    classes: tuple[ClassRecord, ...]
+    is_open: bool
+    base_epoch: int
+    plan_text: str = "{}"
+    counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def copy_tap_files(path: Path, folder: Path) -> Path:
+    """Copy a tap and its WAL, as they lie on the disk now, into ``folder``.
+
+    The WAL is copied first and both are looked at again afterwards, so that a
+    checkpoint in between is noticed and the copying repeated.
+
+    Returns:
+        The copy of the tap.
+
+    Raises:
+        TapError: if a server keeps writing while it is copied.
+    """
+    target = folder / path.name
+    pairs = [(wal_path(path), wal_path(target)), (path, target)]
+    for _attempt in range(20):
+        before = [_look(source) for source, _copy in pairs]
+        for source, copy in pairs:
+            copy.unlink(missing_ok=True)
+            try:
+                shutil.copyfile(source, copy)
+            except FileNotFoundError:
+                continue
+            except PermissionError as error:
+                raise NotPermittedError(
+                    f"{source}: {error.strerror}", cure="run as a user who may read it"
+                ) from error
+            except OSError as error:
+                raise CannotCreateError(
+                    f"{copy}: {error.strerror}", cure="free space, or set TMPDIR"
+                ) from error
+        if [_look(source) for source, _copy in pairs] == before:
+            return target
+    raise TapError("is being written", path=str(path), cure="ask the running server: tap backup, tap status")
+
+
+def _look(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def load_image(path: Path, *, in_place: bool = False) -> Image:
+    """Read and check a whole tap.
+
+    Args:
+        path: the tap; its WAL is looked for beside it.
+        in_place: the caller holds the lock: without a WAL the file itself is read
+            (opened immutable), not a copy.
+
+    Raises:
+        TapError: if it is damaged, foreign, newer, or its WAL is missing or not its own.
+        NotPermittedError: if it may not be read.
+    """
+    size = check_header(path)
+    if in_place and _scan(path, path).frames == 0:
+        return _load(path, path, size)
+    with _private_folder() as folder:
+        copy = copy_tap_files(path, folder)
+        return _load(copy, path, check_header(copy))
+
+
+@contextmanager
+def _private_folder() -> Iterator[Path]:
+    try:
+        folder = tempfile.mkdtemp(prefix="taphouse-")
+    except OSError as error:
+        raise CannotCreateError(f"{tempfile.gettempdir()}: {error.strerror}", cure="set TMPDIR") from error
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _scan(file: Path, name: Path) -> WalScan:
+    with damage_as_tap_error(name):
+        try:
+            return scan_wal(wal_path(file))
+        except OSError as error:
+            raise NotPermittedError(f"{wal_path(name)}: {error.strerror}") from error
+
+
+def _load(file: Path, name: Path, size: int) -> Image:
+    scan = _scan(file, name)
+    with damage_as_tap_error(name), closing(connect(file, mode="immutable")) as db:
+        if scan.frames == 0:
+            image = read_image(db, name, size)
+            _check_without_wal(image.mark, scan, name)
+            return image
+        mark = read_mark(db, name)
+    limit = size + os.path.getsize(wal_path(file))
+    with damage_as_tap_error(name), closing(connect(file, mode="rw")) as db:
+        image = read_image(db, name, limit)
+    _check_pair(mark, image.mark, name)
+    return image
+
+
+def _check_without_wal(mark: Mark, scan: WalScan, name: Path) -> None:
+    # A header without frames is what a kill leaves just after a checkpoint: the main file is whole then.
+    if mark.is_open and (not scan.exists or scan.is_blank):
+        raise TapError(
+            f"was not closed, and its {wal_path(name).name} is missing or empty",
+            path=str(name),
+            cure=_CURE_WAL,
+        )
+
+
+def _check_pair(main: Mark, whole: Mark, name: Path) -> None:
+    """Refuse a WAL that was not written for this file in this or the next session."""
+    same = whole.session == main.session and whole.generation - main.generation in (0, 1)
+    next_one = whole.previous == main.session and whole.session != main.session and whole.generation == 0
+    if not (same or next_one) or (same and whole.is_open and not main.is_open):
+        raise TapError(
+            f"the {wal_path(name).name} beside it belongs to another tap or another time",
+            path=str(name),
+            cure=_CURE_WAL,
+        )
+
+
+def info_of(image: Image, path: Path) -> TapInfo:
+    """Return what ``image`` says about the tap at ``path``."""
+    meta = image.meta
+    with damage_as_tap_error(path, "meta"):
+        plan = meta.with_(plan=image.plan).plan_dict()
+    return TapInfo(
+        path=path,
+        role=meta.role,
+        name=meta.name,
+        lineage=meta.lineage,
+        epoch=image.epoch,
+        format=FORMAT,
+        created=meta.created,
+        versions=MappingProxyType({"taphouse": meta.taphouse, "python": meta.python}),
+        plan=MappingProxyType(plan),
+        classes=tuple(image.classes[cid] for cid in sorted(image.classes)),
+        is_open=image.mark.is_open,
+        base_epoch=meta.begin,
+        plan_text=image.plan,
+        counts=MappingProxyType(
+            {
+                "objects": sum(1 for _row in image.rows()),
+                "chunks": meta.counts.chunk,
+                "deltas": meta.counts.delta,
+                "classes": len(image.classes),
+                "journal": len(image.journal),
+            }
+        ),
+    )
+
+
+def read_info(path: str | os.PathLike[str]) -> TapInfo:
+    """Read what a tap says about itself, from a private copy, running nothing.
+
+    Args:
+        path: a seed or state tap, of a running server too.
+
+    Raises:
+        TapError: if it is damaged, foreign, newer, or its WAL is missing or not its own.
+        NotPermittedError: if it may not be read.
+    """
+    name = Path(path)
+    image = load_image(name)
+    with damage_as_tap_error(name):
+        if 1 not in {oid for oid, _cid, _state in image.rows()} and image.meta.next_oid > 1:
+            raise CodecError("there is no root object")
+    return info_of(image, name)

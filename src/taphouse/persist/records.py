@@ -1,0 +1,197 @@
+"""The records of a tap: one page of rows, one epoch of the journal.
+
+Pure values and bytes: what a page or an epoch holds, checked shape by shape when
+it is read.  States stay bytes here; this module must never decode one, open a
+file or know a class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from taphouse.durable import ClassRecord
+from taphouse.persist.codec import pack_plain, unpack_plain
+from taphouse.persist.codes import CodecError
+from taphouse.persist.schema import PAGE_OIDS
+
+__all__ = ["KINDS", "Epoch", "Page", "Row", "class_columns", "make_class"]
+
+Row = tuple[int, bytes]
+"""Class number (0: a container) and state."""
+
+KINDS = ("durable", "plain", "enum", "namedtuple", "function", "class")
+MAX_OID = 1 << 43
+
+
+def class_columns(record: ClassRecord) -> tuple[str, str, str, str, int]:
+    """Return a class record as the columns name, module, qualname, kind, version."""
+    return record.name, record.module, record.qualname, record.kind, record.version
+
+
+def make_class(columns: Any) -> ClassRecord:
+    """Return the record of the columns name, module, qualname, kind, version.
+
+    Raises:
+        CodecError: if one has a wrong type.
+    """
+    if len(columns) != 5 or [type(column) for column in columns] != [str, str, str, str, int]:
+        raise CodecError("a class with columns of wrong types")
+    name, module, qualname, kind, version = columns
+    if not (0 < len(name) <= 1000 and len(module) <= 1000 and len(qualname) <= 1000 and len(kind) <= 40):
+        raise CodecError("a class with a name of a wrong length")
+    if version < 1:
+        raise CodecError(f"a class of version {version}")
+    return ClassRecord(name=name, module=module, qualname=qualname, version=version, kind=kind)
+
+
+@dataclass
+class Page:
+    """The rows of 64 oids that follow each other.
+
+    Args:
+        epoch: up to which the journal is folded in.
+        cids: class numbers, ``None`` for an oid without row.
+        states: bytes, ``None`` likewise.
+    """
+
+    epoch: int = 0
+    cids: list[int | None] = field(default_factory=list)
+    states: list[bytes | None] = field(default_factory=list)
+
+    def put(self, slot: int, row: Row | None) -> None:
+        """Store or delete (``None``) the row of a slot, 0 to 63."""
+        missing = slot + 1 - len(self.cids)
+        if missing > 0:
+            self.cids += [None] * missing
+            self.states += [None] * missing
+        self.cids[slot], self.states[slot] = row or (None, None)
+
+    def columns(self) -> tuple[bytes, bytes]:
+        """Return the columns ``idx`` and ``data``."""
+        return pack_plain(self.cids), pack_plain(self.states)
+
+    def is_empty(self) -> bool:
+        """Say whether no row is left."""
+        return all(cid is None for cid in self.cids)
+
+    @classmethod
+    def from_columns(cls, epoch: int, idx: bytes, data: bytes) -> Page:
+        """Return the page that the columns hold.
+
+        Raises:
+            CodecError: if they hold none.
+        """
+        cids, states = unpack_plain(idx), unpack_plain(data)
+        if (
+            type(cids) is not list
+            or type(states) is not list
+            or not 0 < len(cids) == len(states) <= PAGE_OIDS
+        ):
+            raise CodecError("index and data do not fit")
+        for cid, state in zip(cids, states, strict=True):
+            if cid is None and state is None:
+                continue
+            if type(cid) is not int or cid < 0 or type(state) is not bytes:
+                raise CodecError("index and data do not fit")
+        return cls(epoch, cids, states)
+
+    def rows(self, pid: int) -> Iterator[tuple[int, int, bytes]]:
+        """Yield oid, class number and state of each row."""
+        oid = pid * PAGE_OIDS
+        for slot, (cid, state) in enumerate(zip(self.cids, self.states, strict=True)):
+            if cid is not None and state is not None:
+                yield oid + slot, cid, state
+
+
+@dataclass
+class Epoch:
+    """What one commit changes.
+
+    Args:
+        classes: class number -> record, new ones.
+        rows: oid -> row, new or changed.
+        chunks: oid of a big container -> all its chunks, in order.
+        deltas: oid of a big container -> its operations since the epoch before.
+        freed: oids whose rows go.
+        next_oid: the next number that no row ever had.
+        plan: JSON text if it changed.
+    """
+
+    classes: dict[int, ClassRecord] = field(default_factory=dict)
+    rows: dict[int, Row] = field(default_factory=dict)
+    chunks: dict[int, list[bytes]] = field(default_factory=dict)
+    deltas: dict[int, bytes] = field(default_factory=dict)
+    freed: list[int] = field(default_factory=list)
+    next_oid: int = 1
+    plan: str | None = None
+
+    def is_empty(self) -> bool:
+        """Say whether nothing changes."""
+        changes = (self.classes, self.rows, self.chunks, self.deltas, self.freed)
+        return not any(changes) and self.plan is None
+
+    def pack(self) -> bytes:
+        """Return the journal's column ``data``."""
+        classes: list[Any] = [[cid, *class_columns(record)] for cid, record in self.classes.items()]
+        rows: list[Any] = []
+        for oid, (cid, state) in self.rows.items():
+            rows += (oid, cid, state)
+        chunks: list[Any] = []
+        for oid, parts in self.chunks.items():
+            chunks += (oid, parts)
+        deltas: list[Any] = []
+        for oid, ops in self.deltas.items():
+            deltas += (oid, ops)
+        return pack_plain([classes, rows, chunks, deltas, self.freed, self.next_oid, self.plan])
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Epoch:
+        """Return the epoch that ``data`` holds.
+
+        Raises:
+            CodecError: if it holds none.
+        """
+        parts = unpack_plain(data)
+        if type(parts) is not list or [type(part) for part in parts[:6]] != [list] * 5 + [int]:
+            raise CodecError("an epoch of a wrong shape")
+        if len(parts) != 7 or not (parts[6] is None or type(parts[6]) is str):
+            raise CodecError("an epoch of a wrong shape")
+        classes, rows, chunks, deltas, freed, next_oid, plan = parts
+        epoch = cls(next_oid=next_oid, plan=plan, freed=freed)
+        for entry in classes:
+            if type(entry) is not list or len(entry) != 6:
+                raise CodecError("a class of a wrong shape")
+            epoch.classes[_number(entry[0])] = make_class(entry[1:])
+        for oid, cid, state in _groups(rows, 3):
+            if type(cid) is not int or cid < 0 or type(state) is not bytes:
+                raise CodecError("a row of a wrong shape")
+            epoch.rows[_number(oid)] = (cid, state)
+        for oid, pieces in _groups(chunks, 2):
+            if type(pieces) is not list or not all(type(piece) is bytes for piece in pieces):
+                raise CodecError("chunks of a wrong shape")
+            epoch.chunks[_number(oid)] = pieces
+        for oid, ops in _groups(deltas, 2):
+            if type(ops) is not bytes:
+                raise CodecError("operations of a wrong shape")
+            epoch.deltas[_number(oid)] = ops
+        for oid in freed:
+            _number(oid)
+        sizes = len(classes), len(rows) // 3, len(chunks) // 2, len(deltas) // 2
+        if sizes != (len(epoch.classes), len(epoch.rows), len(epoch.chunks), len(epoch.deltas)):
+            raise CodecError("the same number twice in one epoch")
+        return epoch
+
+
+def _number(oid: Any) -> int:
+    if type(oid) is not int or not 0 < oid < MAX_OID:
+        raise CodecError(f"{oid!r:.40} is no row number")
+    return oid
+
+
+def _groups(flat: list[Any], size: int) -> Iterator[list[Any]]:
+    if len(flat) % size:
+        raise CodecError("an epoch of a wrong shape")
+    for at in range(0, len(flat), size):
+        yield flat[at : at + size]

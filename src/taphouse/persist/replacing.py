@@ -1,0 +1,131 @@
+"""The one place that replaces, moves or removes taps.
+
+A tap may lie in two files, and a WAL that is left beside a new tap would be laid
+over it.  So before a name changes its file, the old tap is recovered and closed
+into one file.  No other code renames or unlinks a tap.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from taphouse.errors import CannotCreateError, NotPermittedError, StorageError, TapError
+from taphouse.persist.building import publish, sync_folder
+from taphouse.persist.image import read_mark
+from taphouse.persist.locks import TapLock, is_locked_here
+from taphouse.persist.opening import connect, wal_path
+from taphouse.persist.reading import load_image
+
+__all__ = ["replace_tap", "set_aside", "settle_tap"]
+
+
+def settle_tap(path: Path) -> None:
+    """Make a tap that was not closed one closed file; the caller holds the lock and has read it whole.
+
+    Raises:
+        sqlite3.Error, OSError: if the storage fails.
+    """
+    wal = wal_path(path)
+    if not path.exists():
+        return
+    with closing(connect(path, mode="rw")) as db:
+        mark = read_mark(db, path)
+        if mark.is_open or wal.exists():
+            db.execute(
+                "INSERT OR REPLACE INTO mark VALUES (1, ?, ?, ?, ?, ?)",
+                replace(mark, is_open=False).columns(),
+            )
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    wal.unlink(missing_ok=True)
+
+
+def set_aside(path: str | os.PathLike[str]) -> Path:
+    """Give a tap another name, ``.1`` or the first number that is free, durably.
+
+    An intact tap becomes one closed file first; a damaged one is moved as it is,
+    its WAL with it.
+
+    Returns:
+        The new name.
+
+    Raises:
+        AlreadyRunningError: if a server runs on it.
+        CannotCreateError, NotPermittedError, StorageError: if it cannot be moved.
+    """
+    old = Path(os.path.realpath(path))
+    with _locked(old), _moving(old):
+        number = 1
+        while (new := old.with_name(f"{old.name}.{number}")).exists() or wal_path(new).exists():
+            number += 1
+        if _is_intact(old):
+            settle_tap(old)
+        elif wal_path(old).exists():
+            os.rename(wal_path(old), wal_path(new))
+        os.rename(old, new)
+        sync_folder(old.parent)
+    return new
+
+
+def replace_tap(new: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+    """Put the tap ``new`` in the place of ``path``, durably; ``path`` need not exist.
+
+    Args:
+        new: a closed tap in the same folder; the name is gone afterwards.
+        path: the name it gets.
+
+    Raises:
+        TapError: if ``new`` is damaged or was not closed; ``path`` is left as it was.
+        AlreadyRunningError: if a server runs on ``path``.
+        CannotCreateError, NotPermittedError, StorageError: if it cannot be moved.
+    """
+    source, target = Path(os.path.realpath(new)), Path(os.path.realpath(path))
+    if load_image(source).mark.is_open or wal_path(source).exists():
+        raise TapError("was not closed", path=str(source), cure="start and stop it once")
+    with _locked(target), _moving(target):
+        if target.exists() and _is_intact(target):
+            settle_tap(target)
+        wal_path(target).unlink(missing_ok=True)
+        with source.open("rb") as file:
+            os.fsync(file.fileno())
+        publish(source, target)
+
+
+def _is_intact(path: Path) -> bool:
+    try:
+        load_image(path)
+    except TapError:
+        return False
+    return True
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    if is_locked_here(path):
+        yield
+        return
+    lock = TapLock(path)
+    lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _moving(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise CannotCreateError(f"{path}: {error.strerror}", cure="check the name") from error
+    except PermissionError as error:
+        raise NotPermittedError(
+            f"{path}: {error.strerror}", cure="run as a user who may write there"
+        ) from error
+    except (sqlite3.Error, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        raise StorageError(f"{path}: {reason}") from error

@@ -1,0 +1,113 @@
+"""Showing a tap: every object as inert data, and a check of everything.
+
+For ``tap show`` and ``tap check``.  This module must never look up a class.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from taphouse.durable import ClassRecord
+from taphouse.persist.codec import Unpacker
+from taphouse.persist.codes import CodecError, Ref
+from taphouse.persist.containers import FIRST_CLASS, MADE_BY_CID
+from taphouse.persist.image import Image
+from taphouse.persist.inert import Inert, InertReader, RefRows
+from taphouse.persist.opening import damage_as_tap_error
+from taphouse.persist.reading import load_image
+
+__all__ = ["InertObject", "check_integrity", "read_objects"]
+
+
+@dataclass(frozen=True)
+class InertObject:
+    """One row of a tap, as data.
+
+    Args:
+        oid: its number; 1 is the application.
+        record: its class; None for a container.
+        kind: the class's registered name, or "list", "dict", ...
+        state: of an object its attributes by name; of a container an inert value.
+        chunks: entries of a big container, as stored.
+        operations: what was done to a big container since, oldest first.
+    """
+
+    oid: int
+    record: ClassRecord | None
+    kind: str
+    state: Any
+    chunks: tuple[Any, ...] = ()
+    operations: tuple[Any, ...] = ()
+
+
+def read_objects(path: str | os.PathLike[str]) -> Iterator[InertObject]:
+    """Read every row of a tap, in the order of their numbers, running nothing.
+
+    Raises:
+        TapError: naming the first damaged row.
+    """
+    name = Path(path)
+    image = load_image(name)
+    return _objects(image, name)
+
+
+def _objects(image: Image, name: Path) -> Iterator[InertObject]:
+    reader = InertReader(image.classes)
+    unpacker = Unpacker(RefRows(), reader.scalar, reader.tagged)
+    for oid, cid, state in sorted(image.rows()):
+        with damage_as_tap_error(name, f"row {oid}"):
+            value = unpacker.unpack(state)
+            if cid >= FIRST_CLASS:
+                record = image.classes.get(cid)
+                if record is None:
+                    raise CodecError(f"class {cid} does not exist")
+                if type(value) is not dict:
+                    raise CodecError("the state of an object is no map of names")
+                yield InertObject(oid, record, record.name, value)
+                continue
+            kind = MADE_BY_CID.get(cid)
+            if kind is None:
+                raise CodecError(f"class {cid} does not exist")
+            base, operations = image.container(oid)
+            yield InertObject(
+                oid,
+                None,
+                kind.__qualname__.removeprefix("Tracked"),
+                value,
+                tuple(entry for data in base for entry in unpacker.unpack(data)),
+                tuple(op for data in operations for op in unpacker.unpack(data)),
+            )
+
+
+def check_integrity(path: str | os.PathLike[str]) -> None:
+    """Read and decode everything in a tap, and follow every reference.
+
+    Raises:
+        TapError: naming the first damage.
+    """
+    name = Path(path)
+    image = load_image(name)
+    rows = {oid for oid, _cid, _state in image.rows()}
+    for found in _objects(image, name):
+        with damage_as_tap_error(name, f"row {found.oid}"):
+            for oid in _references((found.state, found.chunks, found.operations)):
+                if oid not in rows:
+                    raise CodecError(f"a reference to row {oid}, which does not exist")
+
+
+def _references(value: Any) -> Iterator[int]:
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if type(part) is Ref:
+            yield part.oid
+        elif type(part) is Inert:
+            waiting += part.items
+        elif type(part) is dict:
+            waiting += part.values()
+        elif type(part) in (list, tuple):
+            waiting += part

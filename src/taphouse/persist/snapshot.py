@@ -1,0 +1,101 @@
+"""A snapshot: an application that does not run, as the content of a tap.
+
+Rows are numbered by reachability from the root.  The objects keep no trace of
+it: they are not attached to a ledger.  This module must never know files.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from taphouse.durable import Durable, is_own, path_of
+from taphouse.errors import NotDurableError
+from taphouse.persist.packer import PackFailure
+from taphouse.persist.records import Epoch
+from taphouse.persist.rowing import RowWriter, is_shared
+from taphouse.persist.schema import CHUNK_ENTRIES
+from taphouse.persist.shaping import Classes
+
+__all__ = ["Snapshot", "refuse_value"]
+
+
+def refuse_value(failure: PackFailure, owner: object, label: str = "") -> NotDurableError:
+    """Return the error for a value in the row of ``owner`` that cannot be written."""
+    if not label:
+        label = path_of(owner) if hasattr(owner, "_tap_row") else type(owner).__qualname__
+    return NotDurableError(f"{label}{failure.path}: {failure.why}", cure="keep it in a _v_ attribute")
+
+
+class Snapshot:
+    """Numbers and writes everything that ``root`` reaches.
+
+    Args:
+        root: gets number 1.
+        label_of: names an object for messages, or None.
+    """
+
+    def __init__(self, root: Durable, label_of: Callable[[Any], str] | None = None) -> None:
+        self.classes = Classes()
+        self.numbers: dict[int, int] = {}
+        self._label_of = label_of
+        self._found: list[Any] = []
+        self._opaque: set[int] = set()
+        self._writer = RowWriter(self, self.classes)
+        self._number(root)
+
+    def write(self) -> Epoch:
+        """Return everything as one epoch.
+
+        Raises:
+            NotDurableError: with the path of the first value that cannot be written.
+        """
+        epoch = Epoch()
+        writer, found, rows = self._writer, self._found, epoch.rows
+        oid = 0
+        try:
+            while oid < len(found):
+                value = found[oid]
+                oid += 1
+                if isinstance(value, Durable):
+                    rows[oid] = writer.durable(value)
+                elif id(value) in self._opaque:
+                    rows[oid] = writer.opaque(value)
+                else:
+                    rows[oid], chunks = writer.container(value)
+                    if chunks:
+                        epoch.chunks[oid] = chunks
+        except PackFailure as failure:
+            label = self._label_of(found[oid - 1]) if self._label_of else ""
+            raise refuse_value(failure, found[oid - 1], label) from failure
+        epoch.classes = self.classes.take_fresh()
+        epoch.next_oid = len(found) + 1
+        return epoch
+
+    def _number(self, value: Any) -> int:
+        key = id(value)
+        oid = self.numbers.get(key)
+        if oid is None:
+            self._found.append(value)  # held, so that no other object gets its id
+            oid = self.numbers[key] = len(self._found)
+        return oid
+
+    of_durable = _number
+
+    def of_container(self, value: Any) -> int:
+        """Return the number of a tracked container, 0 if it is written inside its owner's row."""
+        if len(value) > CHUNK_ENTRIES or is_own(value):
+            return self._number(value)
+        return self.numbers.get(id(value), 0)
+
+    def of_opaque(self, value: Any) -> int:
+        """Return the number of a plain instance or bytearray."""
+        self._opaque.add(id(value))
+        return self._number(value)
+
+    def of_plain(self, value: Any) -> int:
+        """Return the number of a plain container that is shared, else 0."""
+        if id(value) in self.numbers or is_shared(sys.getrefcount(value)):
+            return self.of_opaque(value)
+        return 0

@@ -1,0 +1,241 @@
+"""Thawing: what a tap holds becomes the objects of a running application.
+
+First every row gets a blank object, so that rows may refer to each other in
+circles; then states are decoded and put in, without running code of the
+application; what must be hashed comes last; upgrade steps run at the end.
+
+This module must never import a module by itself: *resolve* is handed in.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from taphouse.durable import (
+    ClassRecord,
+    Durable,
+    Ledger,
+    attach,
+    make_blank,
+    raw_state,
+    restore_state,
+    take_ops,
+)
+from taphouse.errors import ClassIdentityError, TapError
+from taphouse.persist.codec import Unpacker
+from taphouse.persist.codes import CodecError, Defer
+from taphouse.persist.containers import FIRST_CLASS, MADE_BY_CID
+from taphouse.persist.filling import ContainerFiller
+from taphouse.persist.image import Image
+from taphouse.persist.inert import InertReader
+from taphouse.persist.instances import fill_instance
+from taphouse.persist.live import LiveReader
+from taphouse.persist.opaque import OpaqueEntry
+from taphouse.persist.opening import damage_as_tap_error
+from taphouse.persist.turns import Store
+from taphouse.persist.unknown import Unknown, make_unknown
+from taphouse.persist.unpacker import Unpacker as PureUnpacker
+from taphouse.persist.upgrades import check_version, upgrade_state
+
+__all__ = ["Resolve", "Thawed", "thaw"]
+
+Resolve = Callable[[ClassRecord], Any]
+"""Finds the class or function of a record, or None if it is gone; what it raises passes through."""
+
+
+@dataclass
+class Thawed:
+    """A thawed application.
+
+    Args:
+        root: the application.
+        ledger: everything is attached to it, and it has begun.
+        unknown: names of classes that were not found; their objects are kept as they are.
+        chunk_bytes: number of each big container -> bytes of its base and of its operations.
+    """
+
+    root: Any
+    ledger: Ledger
+    unknown: list[str] = field(default_factory=list)
+    chunk_bytes: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+
+class _Resolved(dict[int, Any]):
+    """Class number -> class, found when it is first asked for; None is an unknown one."""
+
+    def __init__(self, records: dict[int, ClassRecord], resolve: Resolve, path: str) -> None:
+        super().__init__()
+        self._records, self._resolve, self._path = records, resolve, path
+        self.outdated: set[int] = set()
+        self.unknown: set[str] = set()
+
+    def get(self, cid: int, default: Any = None) -> Any:
+        if cid not in self:
+            record = self._records[cid]
+            found = self._resolve(record)
+            if found is None:
+                self.unknown.add(record.name)
+            elif check_version(found, record, self._path):
+                self.outdated.add(cid)
+            self[cid] = found
+        return self[cid]
+
+
+class _Thaw:
+    """One thaw."""
+
+    def __init__(self, image: Image, path: str, resolve: Resolve) -> None:
+        self.image = image
+        self.path = path
+        self.classes = _Resolved(image.classes, resolve, path)
+        self.objects: dict[int, Any] = {}
+        self.rows: dict[int, tuple[int, bytes]] = {}
+        self.reader = LiveReader(self.classes, image.classes)
+        self.unpacker = Unpacker(self.objects, self.reader.scalar, self.reader.tagged)
+        self.pending: dict[int, int] = {}
+        self.outdated: list[tuple[int, dict[str, Any]]] = []
+        self.filler = ContainerFiller(image, self.reader)
+
+    def run(self) -> Thawed:
+        for oid, cid, state in self.image.rows():
+            with damage_as_tap_error_at(self.path, oid):
+                self.rows[oid] = (cid, state)
+                self.objects[oid] = self._blank(cid)
+        root = self.objects.get(1)
+        if not isinstance(root, Durable):
+            raise TapError("there is no root object", path=self.path, where="page row 0")
+        if isinstance(root, Unknown):
+            raise ClassIdentityError(
+                f"the class {self.classes._records[self.rows[1][0]].name} of the application is not installed",
+                path=self.path,
+                cure="install it, or allow its module",
+            )
+        self._fill_all()
+        ledger = Ledger()
+        ledger.begin(root, self.image.next_oid)
+        thawed = Thawed(root, ledger, sorted(self.classes.unknown), self.filler.sizes)
+        self._attach(ledger)
+        self._upgrade(ledger)
+        return thawed
+
+    def _blank(self, cid: int) -> Any:
+        if cid < FIRST_CLASS:
+            kind = MADE_BY_CID.get(cid)
+            if kind is None:
+                raise CodecError(f"class {cid} does not exist")
+            return kind()
+        record = self.image.classes.get(cid)
+        if record is None:
+            raise CodecError(f"class {cid} does not exist")
+        found = self.classes.get(cid)
+        if found is None:
+            return make_unknown(record)
+        if record.kind not in ("durable", "plain") or not isinstance(found, type):
+            raise CodecError(f"{record.name} is a {record.kind}, which has no rows")
+        return make_blank(found)
+
+    def _fill_all(self) -> None:
+        deferred: list[int] = []
+        for oid in self.rows:
+            try:
+                with damage_as_tap_error_at(self.path, oid):
+                    self._fill(oid, self.unpacker)
+            except Defer:
+                deferred.append(oid)
+        if deferred:
+            # Only the Python twin can stop in the middle to complete an object that is to be hashed.
+            self.unpacker = PureUnpacker(self.objects, self.reader.scalar, self.reader.tagged)
+            self.pending = {id(self.objects[oid]): oid for oid in deferred}
+            self.reader.settle = self._settle
+            for oid in deferred:
+                self._settle(self.objects[oid])
+            self.reader.settle = None
+
+    def _settle(self, obj: Any) -> None:
+        oid = self.pending.pop(id(obj), None)
+        if oid is None:
+            return
+        try:
+            with damage_as_tap_error_at(self.path, oid):
+                self._fill(oid, self.unpacker)
+        except (TapError, Defer):
+            raise
+        except Exception as error:
+            raise TapError(
+                f"hashing what it holds failed: {type(error).__name__}: {error!s:.100}",
+                path=self.path,
+                where=f"row {oid}",
+            ) from error
+
+    def _fill(self, oid: int, unpacker: Any) -> None:
+        cid, state = self.rows[oid]
+        obj = self.objects[oid]
+        if cid < FIRST_CLASS:
+            self.filler.fill(oid, cid, obj, state, unpacker)
+        elif isinstance(obj, Unknown):
+            inert = InertReader(self.image.classes)
+            # Decoded only to hold on to what it refers to.
+            raw_state(obj)["_v_parts"] = PureUnpacker(self.objects, inert.scalar, inert.tagged).unpack(state)
+        else:
+            attributes = unpacker.unpack_state(state)
+            self.filler.check_nested()
+            if not isinstance(obj, Durable):
+                fill_instance(obj, attributes)
+            elif cid in self.classes.outdated:
+                self.outdated.append((oid, attributes))
+            else:
+                restore_state(obj, attributes)
+
+    def _attach(self, ledger: Ledger) -> None:
+        for oid, obj in self.objects.items():
+            if not 0 < oid < ledger.next_oid:
+                raise TapError(f"row {oid} has a number never given", path=self.path)
+            cid, state = self.rows[oid]
+            if cid < 8 or isinstance(obj, Durable):
+                attach(obj, ledger, oid)
+                if oid in self.filler.sizes:
+                    take_ops(obj)
+            else:
+                ledger.opaque[id(obj)] = OpaqueEntry(oid, obj, cid, state)
+
+    def _upgrade(self, ledger: Ledger) -> None:
+        for oid, attributes in self.outdated:
+            obj = self.objects[oid]
+            record = self.image.classes[self.rows[oid][0]]
+            restore_state(obj, upgrade_state(obj, attributes, record, self.path))
+            ledger.mark(obj)
+
+
+def damage_as_tap_error_at(path: str, oid: int) -> Any:
+    """Turn what decoding a row raises into one line that names it."""
+    from pathlib import Path
+
+    return damage_as_tap_error(Path(path), f"row {oid}")
+
+
+def thaw(store: Store, resolve: Resolve) -> Thawed:
+    """Make objects of what ``store`` holds.
+
+    Args:
+        store: just opened, not thawed yet.
+        resolve: finds the class or function of a record; None keeps its objects as they are.
+
+    Raises:
+        TapError: if a row does not hold what it must; named by its number.
+        ClassIdentityError, UpgradeError: if a class does not fit.
+    """
+    image = store.take_image()
+    name = str(store.info.path if store.info else store.path)
+    if image is None:
+        raise TapError("holds no application", path=name, cure="it was thawed already, or never saved")
+    # Hundreds of thousands of live objects are made: the cyclic collector would visit each again and again.
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return _Thaw(image, name, resolve).run()
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -1,0 +1,112 @@
+"""Turns and outcomes: what passes between the freezer, the runtime and a store.
+
+Values only.  This module must never know SQLite or objects.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from taphouse.durable import ClassRecord
+from taphouse.persist.image import Image
+from taphouse.persist.reading import TapInfo
+from taphouse.persist.records import Epoch
+
+__all__ = ["Outcome", "Store", "StoreStatistics", "Turn"]
+
+
+class Outcome(enum.Enum):
+    """What became of a commit."""
+
+    OK = "ok"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Everything that changed in one turn of the loop.
+
+    Args:
+        number: of the epoch, one more than the last.
+        epoch: the changes.
+        data: the same as bytes, the journal row.
+    """
+
+    number: int
+    epoch: Epoch
+    data: bytes
+
+
+@dataclass(frozen=True)
+class StoreStatistics:
+    """What a store did since it was opened.
+
+    Args:
+        epochs: commits.
+        journal_bytes: bytes that are in the journal and not folded yet.
+        wal_pages: SQLite pages in the WAL since it began anew.
+        folds: slices of folding.
+        checkpoints: times the WAL was moved into the main file.
+        commit_s: seconds spent in commits, in all.
+        last_commit_s: seconds the last commit took.
+        slowest_commit_s: seconds the slowest commit took.
+    """
+
+    epochs: int = 0
+    journal_bytes: int = 0
+    wal_pages: int = 0
+    folds: int = 0
+    checkpoints: int = 0
+    commit_s: float = 0.0
+    last_commit_s: float = 0.0
+    slowest_commit_s: float = 0.0
+
+
+class Store(Protocol):
+    """Where epochs go.  Nothing above this room knows more about it."""
+
+    path: Path | None
+
+    @property
+    def info(self) -> TapInfo | None:
+        """What the tap said when it was opened; None if there is none."""
+
+    @property
+    def epoch(self) -> int:
+        """Number of the last commit."""
+
+    @property
+    def classes(self) -> Mapping[int, ClassRecord]:
+        """Class number -> record, as of the last commit."""
+
+    def take_image(self) -> Image | None:
+        """Return the content to thaw, once; None if the application is new."""
+
+    def commit(self, turn: Turn) -> Outcome | Awaitable[Outcome]:
+        """Make a turn durable.
+
+        Raises:
+            StorageError: if it could not be; the store is unusable from then on.
+        """
+
+    def fold(self, rows: int = 200) -> bool:
+        """Tidy up a little; return whether there is more to do.
+
+        Raises:
+            StorageError: as :meth:`commit`.
+        """
+
+    def backup(self, path: Path) -> None:
+        """Write the state as of the last commit to a file of its own."""
+
+    def statistics(self) -> StoreStatistics:
+        """Return what was done since it was opened."""
+
+    def close(self) -> None:
+        """Fold everything and leave one closed file."""
+
+    def abandon(self) -> None:
+        """Stop at once and write nothing more."""
