@@ -6,6 +6,7 @@ one work folder, outside the source tree's tracked files. Knows how to make tool
 
 from __future__ import annotations
 
+import importlib.util
 import random
 import shutil
 import socket
@@ -90,14 +91,17 @@ class Workshop:
         complete = place / "complete"
         if not complete.exists():
             print(f"bench: installing {' and '.join(PEERS)} into {place}", flush=True)
-            for command in (
-                [sys.executable, "-m", "venv", "--clear", str(place)],
-                [str(place / "bin" / "python"), "-m", "pip", "install", "-q", *PEERS],
-            ):
-                made = subprocess.run(command, capture_output=True, text=True, check=False)
-                if made.returncode:
-                    said = (made.stderr.strip() or made.stdout.strip()).splitlines()
-                    raise Unavailable(f"the peers cannot be installed: {said[-1] if said else command}")
+            _must([sys.executable, "-m", "venv", "--clear", "--without-pip", str(place)])
+            # The environment of taphouse may itself have no pip; then the machine's serves both.
+            has_pip = importlib.util.find_spec("pip") is not None
+            pip = [
+                sys.executable if has_pip else "python3",
+                "-m",
+                "pip",
+                "--python",
+                str(place / "bin" / "python"),
+            ]
+            _must([*pip, "install", "-q", *PEERS])
             complete.touch()
         return place / "bin"
 
@@ -113,6 +117,13 @@ class Workshop:
         (self.folder / "runs").mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.folder / "runs") as folder:
             yield Path(folder)
+
+
+def _must(command: list[str]) -> None:
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    if made.returncode:
+        said = (made.stderr.strip() or made.stdout.strip()).splitlines()
+        raise Unavailable(f"the peers cannot be installed: {said[-1] if said else ' '.join(command)}")
 
 
 def free_port() -> int:
