@@ -111,6 +111,24 @@ def test_pauses_lose_nothing_and_change_no_order(lines: list[bytes], at: list[in
     assert protocol.lines == lines
 
 
+def test_a_handler_is_not_entered_again_before_it_returns() -> None:
+    """Resuming, going raw or receiving inside of a handler only notes it: one message at a time."""
+    steps: list[str] = []
+
+    class Nested(LineProtocol):
+        def line_received(self, line: bytes) -> None:
+            steps.append(f"begin {line.decode()}")
+            if line == b"one":
+                self.pause()
+                self.resume()
+                self.data_received(b"three\n")
+            steps.append(f"end {line.decode()}")
+
+    protocol, _ = connect(Nested())
+    protocol.data_received(b"one\ntwo\n")
+    assert steps == ["begin one", "end one", "begin two", "end two", "begin three", "end three"]
+
+
 def test_a_paused_protocol_reads_and_delivers_nothing() -> None:
     """After pause() the lines that came with the last read wait, and the transport is told to stop."""
     protocol, transport = connect(Lines())

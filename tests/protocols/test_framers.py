@@ -89,6 +89,9 @@ def test_a_split_never_changes_what_is_taken_or_refused(
 @every_framer
 @settings(deadline=None, max_examples=40)
 @given(stream=st.binary(max_size=300) | st.text("0123456789:,", max_size=300).map(str.encode))
+@example(stream=b"9" * 300)
+@example(stream=b"\0\0\0\x28" + b"x" * 300)
+@example(stream=b"x" * 300)
 def test_no_more_is_held_than_one_message_and_its_frame(make: Callable[[], Framer], stream: bytes) -> None:
     """A peer that sends byte by byte and never ends a message is refused, not collected."""
     framer = make()
