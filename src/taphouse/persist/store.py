@@ -32,7 +32,7 @@ from taphouse.persist.locks import hold_inode, release_inode, rename_held
 from taphouse.persist.opening import connect, wal_path
 from taphouse.persist.origin import fresh_meta
 from taphouse.persist.reading import TapInfo, info_of, load_image
-from taphouse.persist.replacing import settle_tap
+from taphouse.persist.replacing import set_aside, settle_tap
 from taphouse.persist.schema import Mark, Meta, chain_sum
 from taphouse.persist.turns import Outcome, StoreStatistics, Turn
 
@@ -60,6 +60,9 @@ class SqliteStore:
     on_io: Callable[[str], None] | None = None
     """Called with the name of a step ("create", "open", "commit", "fold", "checkpoint", "close") before it
     touches the disk; what it raises (``OSError``) counts as the storage's own failure.  For tests."""
+
+    sets_aside = False
+    """Whether the first commit gives another name to what has ours, see :func:`create_state`."""
 
     def __init__(self, path: Path, image: Image, *, exists: bool) -> None:
         self.path: Path | None = path
@@ -259,6 +262,8 @@ class SqliteStore:
                 temporary, meta, mark, classes, make_pages(rows.items(), turn.number), chunks, wal=True
             )
             hold_inode(temporary)
+            if self.sets_aside and self._path.exists():
+                set_aside(self._path)
             settle_tap(self._path)
             publish(temporary, self._path)
             rename_held(temporary, self._path)
@@ -386,19 +391,22 @@ def _check_role(meta: Meta, name: Path) -> None:
         raise NotPermittedError(f"{name}: it or its folder may not be written", cure="run as a user who may")
 
 
-def create_state(path: str | os.PathLike[str], *, seed: str | os.PathLike[str] | None) -> SqliteStore:
+def create_state(
+    path: str | os.PathLike[str], *, seed: str | os.PathLike[str] | None, fresh: bool = False
+) -> SqliteStore:
     """Prepare a state tap that appears, whole, with the first commit; the caller holds its :class:`TapLock`.
 
     Args:
         path: of the state tap.
         seed: what it begins with, or None if the application is made by code.
+        fresh: a state tap that is there already, whole or damaged, is set aside by the first commit.
 
     Raises:
         StateExistsError: if there is a state tap already that holds commits beyond its base.
         TapError: if the seed is damaged, or no seed.
     """
     name = Path(os.path.realpath(path))
-    if name.exists():
+    if name.exists() and not fresh:
         before = info_of(load_image(name, in_place=True), name)
         if before.epoch > before.base_epoch or before.role != "state":
             raise StateExistsError(
@@ -414,4 +422,6 @@ def create_state(path: str | os.PathLike[str], *, seed: str | os.PathLike[str] |
             raise StateExistsError("is no seed", path=str(source), cure=f"go on with it: twistd -f {source}")
     else:
         image = Image(fresh_meta(None), Mark())
-    return SqliteStore(name, image, exists=False)
+    store = SqliteStore(name, image, exists=False)
+    store.sets_aside = fresh
+    return store

@@ -10,7 +10,7 @@ This module must never import a module by itself: *resolve* is handed in.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from taphouse.durable import (
     Durable,
     Ledger,
     attach,
+    class_record,
     make_blank,
     raw_state,
     restore_state,
@@ -87,9 +88,10 @@ class _Resolved(dict[int, Any]):
 class _Thaw:
     """One thaw."""
 
-    def __init__(self, image: Image, path: str, resolve: Resolve) -> None:
+    def __init__(self, image: Image, path: str, resolve: Resolve, existing: Mapping[int, Durable]) -> None:
         self.image = image
         self.path = path
+        self.existing = existing
         self.classes = _Resolved(image.classes, resolve, path)
         self.objects: dict[int, Any] = {}
         self.rows: dict[int, tuple[int, bytes]] = {}
@@ -103,7 +105,7 @@ class _Thaw:
         for oid, cid, state in self.image.rows():
             with damage_as_tap_error_at(self.path, oid):
                 self.rows[oid] = (cid, state)
-                self.objects[oid] = self._blank(cid)
+                self.objects[oid] = self._existing(oid, cid) if oid in self.existing else self._blank(cid)
         root = self.objects.get(1)
         if not isinstance(root, Durable):
             raise TapError("there is no root object", path=self.path, where="page row 0")
@@ -120,6 +122,22 @@ class _Thaw:
         self._attach(ledger)
         self._upgrade(ledger)
         return thawed
+
+    def _existing(self, oid: int, cid: int) -> Any:
+        """Return the object that takes the state of a row.
+
+        Raises:
+            ClassIdentityError: if it is of another class.
+        """
+        obj = self.existing[oid]
+        if self.classes.get(cid) is not type(obj):
+            name = class_record(type(obj)).name
+            raise ClassIdentityError(
+                f"row {oid} is of class {self.image.classes[cid].name}, and {name} is to take its state",
+                path=self.path,
+                cure=f'give the new class the old name: class New(..., name="{self.image.classes[cid].name}")',
+            )
+        return obj
 
     def _blank(self, cid: int) -> Any:
         if cid < FIRST_CLASS:
@@ -216,12 +234,13 @@ def damage_as_tap_error_at(path: str, oid: int) -> Any:
     return damage_as_tap_error(Path(path), f"row {oid}")
 
 
-def thaw(store: Store, resolve: Resolve) -> Thawed:
+def thaw(store: Store, resolve: Resolve, *, existing: Mapping[int, Durable] | None = None) -> Thawed:
     """Make objects of what ``store`` holds.
 
     Args:
         store: just opened, not thawed yet.
         resolve: finds the class or function of a record; None keeps its objects as they are.
+        existing: number of a row -> the durable object, attached nowhere, that takes its state.
 
     Raises:
         TapError: if a row does not hold what it must; named by its number.
@@ -235,7 +254,7 @@ def thaw(store: Store, resolve: Resolve) -> Thawed:
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        return _Thaw(image, name, resolve).run()
+        return _Thaw(image, name, resolve, existing or {}).run()
     finally:
         if was_enabled:
             gc.enable()
