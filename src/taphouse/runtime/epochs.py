@@ -80,6 +80,11 @@ class Epochs(OutputWatch):
         store: makes the turn durable.
         clock: timers for comparing and folding.
         on_failure: called once, with the error, when a commit failed; nothing is committed after that.
+
+    Attributes:
+        commits: epochs committed since the start.
+        is_kept: whether the store keeps anything; if not, nobody waits for it.
+        failure: the error of the commit that failed, or None.
     """
 
     def __init__(
@@ -99,7 +104,6 @@ class Epochs(OutputWatch):
         self._clock = clock
         self._on_failure = on_failure
         self._make_plan: Callable[[], dict[str, Any]] | None = None
-        self._first: Callable[[], Any] | None = None
         self._armed = False
         self._landing: asyncio.Future[Any] | None = None
         self._waiting: list[asyncio.Future[None]] = []
@@ -107,6 +111,7 @@ class Epochs(OutputWatch):
         self._fold_timer: Timer | None = None
         self._durations: deque[float] = deque(maxlen=1000)
         self.commits = 0
+        self.is_kept = True
         self.failure: TaphouseError | None = None
 
     # -- what arms a commit
@@ -126,11 +131,6 @@ class Epochs(OutputWatch):
         self._make_plan = make_plan
         self.changed()
 
-    def first_turn(self, make_turn: Callable[[], Any]) -> None:
-        """The next epoch is the first of a new state, and ``make_turn`` gives all of it."""
-        self._first = make_turn
-        self.changed()
-
     # -- the turn
 
     def _end_of_turn(self) -> None:
@@ -143,14 +143,8 @@ class Epochs(OutputWatch):
         waiting, self._waiting = self._waiting, []
         began = self._loop.time()
         try:
-            plan = self._make_plan() if self._make_plan is not None and self._first is None else None
-            if self._first is not None:
-                # The plan names objects by oid, which they get here; it is in the next epoch.
-                turn = self._first()
-                self._first = None
-            else:
-                turn = self._freezer.freeze(plan)
-                self._make_plan = None
+            turn = self._freezer.freeze(self._make_plan() if self._make_plan is not None else None)
+            self._make_plan = None
             outcome = self._store.commit(turn) if turn is not None else None
         except Exception as error:
             self._fail(error, waiting)
@@ -229,6 +223,8 @@ class Epochs(OutputWatch):
     async def committed(self) -> None:
         """Return when everything that changed before the call is durable; forces a commit.
 
+        Without a store it returns at once.
+
         Raises:
             RuntimeError: inside of ``with atomic():``.
             StorageError: if the commit fails.
@@ -237,6 +233,15 @@ class Epochs(OutputWatch):
             raise RuntimeError(
                 "committed() inside of atomic(): the block has to end before it can be committed"
             )
+        if self.is_kept:
+            await self.commit_now()
+
+    async def commit_now(self) -> None:
+        """Commit what changed until now, with or without a store that keeps it.
+
+        Raises:
+            StorageError: if the commit fails.
+        """
         if self.failure is not None:
             raise self.failure
         future: asyncio.Future[None] = self._loop.create_future()
@@ -286,7 +291,7 @@ class Epochs(OutputWatch):
         Raises:
             TaphouseError: if that fails, or failed before.
         """
-        await self.committed()
+        await self.commit_now()
         self.stop_timers()
 
     def stop_timers(self) -> None:

@@ -1,8 +1,9 @@
 """Keep what the application remembers: the runtime's side of the durable floor.
 
-With a store, everything that changes is committed epoch by epoch; without one
-(``--no-save``), changes are forgotten as fast as they come, so that memory
-does not fill with them.  It must never know connections or services.
+Everything that changes is committed epoch by epoch.  Without a store
+(``--no-save``) the epochs go nowhere, but they are made all the same: what
+cannot be saved fails in the same statement, and nothing piles up in memory.
+It must never know connections or services.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from taphouse.app import Application, make_plan
-from taphouse.durable import Ledger, oid_of
+from taphouse.app import Application, label_objects, make_plan, object_label
+from taphouse.durable import Durable, Ledger, attach, oid_of
 from taphouse.errors import TaphouseError
+from taphouse.persist import NullStore
 from taphouse.runtime.clock import Clock
 from taphouse.runtime.connection import OutputWatch
 from taphouse.runtime.epochs import Committing, Epochs, EpochStatistics, Freezing
@@ -34,8 +36,8 @@ class Storing(Committing, Protocol):
 
 
 class _FirstFreezing(Freezing, Protocol):
-    def snapshot_start(self, root: Any) -> Any:
-        """Return the first turn of a new state: everything."""
+    def snapshot_start(self, root: Any) -> None:
+        """Put everything ``root`` reaches into the next turn."""
 
 
 class Keeping:
@@ -43,9 +45,9 @@ class Keeping:
 
     Args:
         app: the root of the state.
-        ledger: collects what changed; None if the application was never attached to one.
-        freezer: makes turns of it; None if nothing is kept.
-        store: takes the turns; None if nothing is kept.
+        ledger: collects what changed; None if nothing is tracked.
+        freezer: makes turns of it; None if nothing is tracked.
+        store: takes the turns; None if they are forgotten.
         on_failure: called once with the error when a commit failed; the store is abandoned then.
     """
 
@@ -62,28 +64,29 @@ class Keeping:
         self._app = app
         self._ledger = ledger
         self._freezer = freezer
-        self._store = store
+        self._store: Any = store if store is not None else NullStore()
         self._loop = loop
         self._report = on_failure
-        self._armed = False
-        self._ended = False
+        self._has_begun = False
+        self._has_ended = False
         self._epochs: Epochs | None = None
-        if ledger is not None and freezer is not None and store is not None:
-            self._epochs = Epochs(loop, ledger, freezer, store, clock, self._failed)
+        if ledger is not None and freezer is not None:
+            self._epochs = Epochs(loop, ledger, freezer, self._store, clock, self._failed)
+            self._epochs.is_kept = self._store.path is not None
         self.watch: OutputWatch = self._epochs or OutputWatch()
-        if ledger is not None:
-            ledger.adopt_thread()  # thawed on one thread, run on another: only the latter may write
-            Ledger.current = ledger
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether anything is committed at all."""
-        return self._epochs is not None
 
     @property
     def failure(self) -> TaphouseError | None:
         """The error of the commit that failed."""
         return self._epochs.failure if self._epochs is not None else None
+
+    def adopt(self) -> None:
+        """Make this the application of the process: from now on only this thread may change it."""
+        if self._ledger is not None:
+            self._ledger.adopt_thread()
+            if self._ledger.label_of is None:
+                self._ledger.label_of = self._label_of
+            Ledger.current = self._ledger
 
     async def begin(self) -> None:
         """Make the first commit, and commit every turn from now on.
@@ -91,26 +94,25 @@ class Keeping:
         Raises:
             TaphouseError: if the first commit fails.
         """
-        if self._ledger is None:
-            return
-        if self._epochs is None:
-            self._ledger.on_dirty = self._forget_soon
-            self._forget()
+        if self._epochs is None or self._ledger is None or self._freezer is None:
             return
         watch_output = getattr(self._loop, "watch_output", None)
         if watch_output is not None:
             watch_output(self.watch)
+        if not oid_of(self._app):
+            self._freezer.snapshot_start(self._app)
+        # Even if nothing changed: the state's file appears now, and a disk that cannot be
+        # written is found out before the first client is.
+        self._ledger.mark(self._app)
         self._ledger.committer = self._epochs
         self._ledger.on_dirty = self._epochs.changed
-        freezer = self._freezer
-        if not oid_of(self._app) and freezer is not None:
-            self._epochs.first_turn(lambda: freezer.snapshot_start(self._app))
+        self._has_begun = True
         self._epochs.plan_changed(self._plan)
-        await self._epochs.committed()
+        await self._epochs.commit_now()
 
     def plan_changed(self) -> None:
         """Listeners, connectors or services are not what they were."""
-        if self._epochs is not None and self._ledger is not None and self._ledger.committer is self._epochs:
+        if self._epochs is not None and self._has_begun:
             self._epochs.plan_changed(self._plan)
 
     async def finish(self) -> None:
@@ -119,32 +121,28 @@ class Keeping:
         Raises:
             TaphouseError: if the commit or the closing fails.
         """
-        if self._epochs is not None and self._epochs.failure is None:
+        if self._epochs is not None and self._has_begun and self._epochs.failure is None:
             await self._epochs.finish()
-        if self._store is not None and not self._ended:
-            self._ended = True
+        if not self._has_ended:
+            self._has_ended = True
             self._store.close()
 
     def abandon(self) -> None:
         """Write nothing more and let go of the store's files."""
         if self._epochs is not None:
             self._epochs.stop_timers()
-        if self._store is not None and not self._ended:
-            self._ended = True
+        if not self._has_ended:
+            self._has_ended = True
             self._store.abandon()
 
     def close(self) -> None:
         """Let go of the state: nothing of it can be changed any more."""
-        if not self._ended:
-            self.abandon()
+        self.abandon()
         if self._ledger is not None:
-            self._ledger.on_dirty = None
             self._ledger.committer = None
-            self._ledger.close()
-            if Ledger.current is self._ledger:
-                Ledger.current = None
+            self._ledger.close(f"application {self._app.name} has stopped")
         watch_output = getattr(self._loop, "watch_output", None)
-        if watch_output is not None:
+        if watch_output is not None and self._has_begun:
             watch_output(OutputWatch())
 
     def statistics(self) -> EpochStatistics:
@@ -152,19 +150,19 @@ class Keeping:
         return self._epochs.statistics() if self._epochs is not None else EpochStatistics(0, 0.0, 0.0, 0.0)
 
     def _plan(self) -> dict[str, Any]:
+        ledger = self._ledger
+        if ledger is not None:
+            # The plan names objects by their rows, so what is new gets one before it is made.
+            for thing in label_objects(self._app).values():
+                if isinstance(thing, Durable) and not oid_of(thing):
+                    attach(thing, ledger, ledger.new_oid())
+                    ledger.mark(thing)
         return make_plan(self._app, oid_of)
+
+    def _label_of(self, thing: Any) -> str:
+        label = object_label(self._app, thing)
+        return label if thing is self._app else f"{self._app.name}.{label}"
 
     def _failed(self, error: TaphouseError) -> None:
         self.abandon()
         self._report(error)
-
-    def _forget_soon(self) -> None:
-        if not self._armed:
-            self._armed = True
-            self._loop.call_soon(self._forget)
-
-    def _forget(self) -> None:
-        """Empty the ledger: nobody will ever commit what is in it."""
-        self._armed = False
-        if self._ledger is not None:
-            self._ledger.drain()

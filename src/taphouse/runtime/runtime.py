@@ -55,9 +55,9 @@ class Runtime:
 
     Args:
         app: what to run; not running anywhere else.
-        ledger: tracks its durable state; None if there is none to keep.
-        freezer: makes turns of what changed; None without a store that keeps anything.
-        store: where to commit; None for no durability at all.
+        ledger: tracks its durable state; None if nothing is tracked.
+        freezer: makes turns of what changed; None if nothing is tracked.
+        store: where to commit; None if what changes is forgotten at the end.
         loop: the running loop, ours or any other; None means the current one.
         sockets: what was bound for its listeners already; the rest is bound at the start.
         limits: what clients are allowed.
@@ -144,6 +144,7 @@ class Runtime:
         """
         if self.app._v_runtime is not None:
             raise InternalError(f"application {self.app.name} is running already")
+        self.keeping.adopt()
         self.app._v_runtime = Live(self)
         self._start_task = self.loop.create_task(self._run_start())
         try:
@@ -325,7 +326,7 @@ class Runtime:
             self.exit_code = error.exit_code
         self._note_failure(error)
         if self._stop_task is None:
-            self._stop_task = self.loop.create_task(self._run_stop("the storage failed"))
+            self._stop_task = self.loop.create_task(self._run_stop("a commit failed"))
 
 
 async def _result(value: Awaitable[Any] | Any) -> Any:
