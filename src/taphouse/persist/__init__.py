@@ -6,6 +6,7 @@ found by a function that is handed in.  This room knows ``durable``; it must nev
 know what an application, a listener or an event loop is.
 """
 
+from taphouse.persist.beginning import create_state, open_state
 from taphouse.persist.codec import CODEC
 from taphouse.persist.codes import CodecError, Ref
 from taphouse.persist.freezer import Freezer
@@ -16,7 +17,7 @@ from taphouse.persist.reading import TapInfo, copy_tap_files, read_info
 from taphouse.persist.replacing import replace_tap, set_aside
 from taphouse.persist.seeding import write_seed
 from taphouse.persist.showing import InertObject, check_integrity, read_objects
-from taphouse.persist.store import SqliteStore, create_state, open_state
+from taphouse.persist.store import SqliteStore
 from taphouse.persist.thawing import Thawed, thaw
 from taphouse.persist.turns import Outcome, Store, StoreStatistics, Turn
 

@@ -54,6 +54,7 @@ def build_tap(
     classes: dict[int, ClassRecord],
     pages: dict[int, Page],
     chunks: dict[int, list[bytes]],
+    deltas: Iterable[tuple[int, int, bytes]] = (),
     *,
     wal: bool,
 ) -> Meta:
@@ -66,6 +67,7 @@ def build_tap(
         classes: class number -> record.
         pages: page number -> page.
         chunks: oid -> chunks.
+        deltas: oid, epoch, operations.
         wal: leave the file in WAL mode, as a state tap is.
 
     Returns:
@@ -109,6 +111,7 @@ def build_tap(
                     for n, data in enumerate(parts)
                 ),
             ),
+            delta=put("delta", iter(deltas)),
         )
         meta = meta.with_(total=total & SUM_MASK, counts=counts)
         db.execute("INSERT INTO mark VALUES (1, ?, ?, ?, ?, ?)", mark.columns())

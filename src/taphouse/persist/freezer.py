@@ -132,13 +132,12 @@ class Freezer:
     def _write_container(self, container: Any, oid: int, epoch: Epoch) -> None:
         ops = take_ops(container)
         base, changes = self._sizes.get(oid, (0, 0))
-        if oid in self._sizes and ops is not None and oid not in epoch.chunks:
-            if changes < max(base, _REWRITE_BYTES):
-                if ops:
-                    data = self._writer.operations(ops)
-                    self._sizes[oid] = (base, changes + len(data))
-                    epoch.deltas[oid] = data
-                return
+        is_rewritten = oid not in self._sizes or oid in epoch.chunks or changes >= max(base, _REWRITE_BYTES)
+        if ops is not None and not is_rewritten:
+            if ops:
+                epoch.deltas[oid] = data = self._writer.operations(ops)
+                self._sizes[oid] = (base, changes + len(data))
+            return
         row, chunks = self._writer.container(container)
         epoch.rows[oid] = row
         if chunks or oid in self._sizes:
@@ -210,7 +209,7 @@ class Freezer:
         if entry is None:
             entry = self._ledger.opaque[id(value)] = OpaqueEntry(self._ledger.new_oid(), value)
             self._queue.append(entry)
-        return entry.oid  # type: ignore[no-any-return]
+        return entry.oid
 
     def of_plain(self, value: Any) -> int:
         """Return the number of a plain container that is shared among opaque values, else 0."""

@@ -34,7 +34,8 @@ __all__ = ["Chunked", "LiveReader"]
 _SAFE: Final = frozenset(
     {
         type(None), bool, int, float, complex, str, bytes, range, type,
-        datetime.date, datetime.time, datetime.datetime, datetime.timedelta, datetime.timezone, zoneinfo.ZoneInfo,
+        datetime.date, datetime.time, datetime.datetime, datetime.timedelta, datetime.timezone,
+        zoneinfo.ZoneInfo,
         decimal.Decimal, fractions.Fraction, uuid.UUID,
         pathlib.PosixPath, pathlib.PurePosixPath, pathlib.PureWindowsPath,
         ipaddress.IPv4Address, ipaddress.IPv6Address, ipaddress.IPv4Network, ipaddress.IPv6Network,
@@ -43,8 +44,8 @@ _SAFE: Final = frozenset(
     }
 )  # fmt: skip
 """Exact types that are hashed and compared by the standard library alone."""
-_SAFE_HASHES: Final = (object.__hash__, enum.Enum.__hash__)
-_SAFE_EQUALS: Final = (object.__eq__, int.__eq__, str.__eq__)
+_SAFE_HASHES: Final[tuple[Any, ...]] = (object.__hash__, enum.Enum.__hash__)
+_SAFE_EQUALS: Final[tuple[Any, ...]] = (object.__eq__, int.__eq__, str.__eq__)
 
 
 def unsafe_parts(value: Any) -> Iterable[Any]:

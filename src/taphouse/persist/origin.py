@@ -43,9 +43,11 @@ def fresh_meta(base: Meta | None, plan: str = "{}", *, role: str = "state", next
         next_oid: if there is no base.
     """
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    versions = {"taphouse": _version(), "python": platform.python_version()}
+    taphouse, python = _version(), platform.python_version()
     if base is None:
         name = json.loads(plan).get("name", "app")
-        return Meta(role, secrets.token_hex(16), name, created, **versions, plan=plan, next_oid=next_oid)
+        return Meta(
+            role, secrets.token_hex(16), name, created, taphouse, python, plan=plan, next_oid=next_oid
+        )
     name = json.loads(base.plan).get("name", base.name)
-    return base.with_(created=created, name=name, **versions)
+    return base.with_(created=created, name=name, taphouse=taphouse, python=python)

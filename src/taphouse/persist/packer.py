@@ -185,7 +185,8 @@ class Packer:
     def _put_items(self, out: bytearray, items: Body, depth: int) -> None:
         index = -1
         try:
-            for index, item in enumerate(items):
+            for position, item in enumerate(items):
+                index = position
                 self._put(out, item, depth + 1)
         except PackFailure as failure:
             failure.path = f"[{index}]{failure.path}"

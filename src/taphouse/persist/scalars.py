@@ -112,8 +112,9 @@ def _pack_datetime(value: datetime.datetime) -> bytes:
 
 
 def _unpack_datetime(payload: bytes) -> datetime.datetime:
-    *parts, fold = _DATETIME.unpack_from(payload)
-    return datetime.datetime(*parts, tzinfo=_unpack_zone(payload[_DATETIME.size :]), fold=fold)
+    year, month, day, hour, minute, second, micro, fold = _DATETIME.unpack_from(payload)
+    zone = _unpack_zone(payload[_DATETIME.size :])
+    return datetime.datetime(year, month, day, hour, minute, second, micro, zone, fold=fold)
 
 
 def _pack_time(value: datetime.time) -> bytes:
@@ -122,8 +123,8 @@ def _pack_time(value: datetime.time) -> bytes:
 
 
 def _unpack_time(payload: bytes) -> datetime.time:
-    *parts, fold = _TIME.unpack_from(payload)
-    return datetime.time(*parts, tzinfo=_unpack_zone(payload[_TIME.size :]), fold=fold)
+    hour, minute, second, micro, fold = _TIME.unpack_from(payload)
+    return datetime.time(hour, minute, second, micro, _unpack_zone(payload[_TIME.size :]), fold=fold)
 
 
 def _unpack_timedelta(payload: bytes) -> datetime.timedelta:

@@ -14,6 +14,7 @@ import json
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
+from taphouse.errors import ConfigurationError
 from taphouse.names import check_application_name
 from taphouse.persist.codec import pack_plain
 from taphouse.persist.codes import CodecError
@@ -199,16 +200,20 @@ class Meta:
         }
         if rows.keys() != expected.keys():
             raise CodecError(f"rows are missing or unknown: {sorted(rows.keys() ^ expected.keys())!r:.100}")
-        for name, kind in (*expected.items(), *dict.fromkeys(counts, int).items()):
-            value = rows[name] if name in rows else counts[name]
-            if type(value) is not kind or (kind is int and value < 0):
+        values: dict[str, Any] = {**rows, **counts}
+        for name, kind in {**expected, **dict.fromkeys(counts, int)}.items():
+            value = values[name]
+            if type(value) is not kind or (isinstance(value, int) and value < 0):
                 raise CodecError(f"row {name!r} has a value of a wrong type")
         meta = cls(**rows, total=int.from_bytes(total, "big"), counts=Counts(**counts))
         meta._check()
         return meta
 
     def _check(self) -> None:
-        check_application_name(self.name)
+        try:
+            check_application_name(self.name)
+        except ConfigurationError as error:
+            raise CodecError(error.message) from error
         if self.role not in ROLES or len(self.chain) != 16:
             raise CodecError("rows 'role' or 'chain' have values that do not exist")
         self.plan_dict()

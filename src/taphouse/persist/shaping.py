@@ -155,7 +155,7 @@ class Shaper:
             return self._inert(value)
         if issubclass(kind, tuple):
             return Tagged(NAMEDTUPLE, self._class(kind), body=_Items(value))
-        if kind is bytearray or not kind.__module__ == "builtins":
+        if kind is bytearray or kind.__module__ != "builtins":
             return self._rows.of_opaque(value)
         raise PackFailure(f"{describe_kind(value)} cannot be saved")
 

@@ -21,22 +21,21 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from taphouse.durable import ClassRecord
-from taphouse.errors import InternalError, StateExistsError, StorageError
-from taphouse.persist.building import build_tap, make_pages, publish, sync_folder, temporary_beside
+from taphouse.errors import InternalError, StorageError
+from taphouse.persist.building import publish, sync_folder, temporary_beside
 from taphouse.persist.folding import Folder
+from taphouse.persist.founding import create_file
 from taphouse.persist.image import Image
-from taphouse.persist.locks import hold_inode, release_inode, rename_held
+from taphouse.persist.locks import release_inode
 from taphouse.persist.opening import connect, wal_path
-from taphouse.persist.origin import fresh_meta
-from taphouse.persist.reading import TapInfo, info_of, load_image
-from taphouse.persist.replacing import set_aside, settle_tap
-from taphouse.persist.schema import Mark, Meta, chain_sum
+from taphouse.persist.reading import TapInfo, info_of
+from taphouse.persist.schema import Mark, chain_sum
 from taphouse.persist.turns import Outcome, StoreStatistics, Turn
 
-__all__ = ["SqliteStore", "create_state", "open_state"]
+__all__ = ["SqliteStore"]
 
 FOLD_BYTES: Final = 4 << 20
 """Journal beyond this is folded along with the commits, so that a start never has long to replay."""
@@ -235,45 +234,13 @@ class SqliteStore:
             sync_folder(self._path.parent)
 
     def _create(self, base: Image, turn: Turn, link: bytes) -> None:
-        """Make the file: the seed's content and the first turn, folded, under a temporary name."""
-        epoch = turn.epoch
-        rows = {oid: (cid, state) for oid, cid, state in base.rows()}
-        rows.update(epoch.rows)
-        for oid in epoch.freed:
-            rows.pop(oid, None)
-        chunks = {
-            oid: parts for oid, parts in ((oid, base.container(oid)[0]) for oid in base.chunks) if parts
-        }
-        chunks.update(epoch.chunks)
-        meta = base.meta.with_(
-            role="state",
-            epoch=turn.number,
-            begin=turn.number,
-            chain=link,
-            next_oid=epoch.next_oid,
-            plan=epoch.plan if epoch.plan is not None else base.plan,
-        )
-        meta = fresh_meta(meta)
-        with self._io("create"), temporary_beside(self._path) as temporary:
-            chunks = {oid: parts for oid, parts in chunks.items() if oid in rows and parts}
-            classes = {**base.classes, **epoch.classes}
-            mark = Mark(session=secrets.token_hex(8))
-            meta = build_tap(
-                temporary, meta, mark, classes, make_pages(rows.items(), turn.number), chunks, wal=True
-            )
-            hold_inode(temporary)
-            if self.sets_aside and self._path.exists():
-                set_aside(self._path)
-            settle_tap(self._path)
-            publish(temporary, self._path)
-            rename_held(temporary, self._path)
-        self._mark = mark
+        """Make the file, first turn and all, and go on as with one that was there."""
+        with self._io("create"):
+            meta, self._mark = create_file(self._path, base, turn, link, sets_aside=self.sets_aside)
         self._folder = Folder(meta)
-        for oid in chunks:
+        for oid in (*base.chunks, *turn.epoch.chunks):
             self._folder.add_big(oid)
         self._base = None
-        for oid, ops in epoch.deltas.items():
-            raise InternalError(f"operations on container {oid} in a first epoch ({len(ops)} bytes)")
         self._open()
 
     # --- ending ------------------------------------------------------------------------------
@@ -365,63 +332,3 @@ def _reason(error: BaseException) -> str:
     name = getattr(error, "sqlite_errorname", "")
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     return f"{text} ({name})" if name else text
-
-
-def open_state(path: str | os.PathLike[str]) -> SqliteStore:
-    """Open a state tap to go on with it; the caller holds its :class:`TapLock`.
-
-    Nothing is written before the first commit.
-
-    Raises:
-        TapError: if it is damaged, no state tap, or its WAL is missing or foreign.
-        NotPermittedError: if it may not be read and written.
-    """
-    name = Path(os.path.realpath(path))
-    image = load_image(name, in_place=True)
-    _check_role(image.meta, name)
-    return SqliteStore(name, image, exists=True)
-
-
-def _check_role(meta: Meta, name: Path) -> None:
-    from taphouse.errors import NotPermittedError, TapError
-
-    if meta.role != "state":
-        raise TapError("is a seed, which is only ever read", path=str(name), cure="start it with -f")
-    if not os.access(name, os.W_OK) or not os.access(name.parent, os.W_OK):
-        raise NotPermittedError(f"{name}: it or its folder may not be written", cure="run as a user who may")
-
-
-def create_state(
-    path: str | os.PathLike[str], *, seed: str | os.PathLike[str] | None, fresh: bool = False
-) -> SqliteStore:
-    """Prepare a state tap that appears, whole, with the first commit; the caller holds its :class:`TapLock`.
-
-    Args:
-        path: of the state tap.
-        seed: what it begins with, or None if the application is made by code.
-        fresh: a state tap that is there already, whole or damaged, is set aside by the first commit.
-
-    Raises:
-        StateExistsError: if there is a state tap already that holds commits beyond its base.
-        TapError: if the seed is damaged, or no seed.
-    """
-    name = Path(os.path.realpath(path))
-    if name.exists() and not fresh:
-        before = info_of(load_image(name, in_place=True), name)
-        if before.epoch > before.base_epoch or before.role != "state":
-            raise StateExistsError(
-                "holds newer state",
-                path=str(name),
-                cure=f"run it (twistd -f {name.name}), or set it aside (--fresh)",
-            )
-    image: Any = None
-    if seed is not None:
-        source = Path(seed)
-        image = load_image(source)
-        if image.meta.role != "seed":
-            raise StateExistsError("is no seed", path=str(source), cure=f"go on with it: twistd -f {source}")
-    else:
-        image = Image(fresh_meta(None), Mark())
-    store = SqliteStore(name, image, exists=False)
-    store.sets_aside = fresh
-    return store

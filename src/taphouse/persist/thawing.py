@@ -12,6 +12,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from taphouse.durable import (
@@ -110,8 +111,9 @@ class _Thaw:
         if not isinstance(root, Durable):
             raise TapError("there is no root object", path=self.path, where="page row 0")
         if isinstance(root, Unknown):
+            root_class = self.image.classes[self.rows[1][0]].name
             raise ClassIdentityError(
-                f"the class {self.classes._records[self.rows[1][0]].name} of the application is not installed",
+                f"the application's class {root_class} is not installed",
                 path=self.path,
                 cure="install it, or allow its module",
             )
@@ -130,12 +132,13 @@ class _Thaw:
             ClassIdentityError: if it is of another class.
         """
         obj = self.existing[oid]
-        if self.classes.get(cid) is not type(obj):
+        if cid not in self.image.classes or self.classes.get(cid) is not type(obj):
             name = class_record(type(obj)).name
+            old = self.image.classes[cid].name if cid in self.image.classes else "none"
             raise ClassIdentityError(
-                f"row {oid} is of class {self.image.classes[cid].name}, and {name} is to take its state",
+                f"row {oid} is of class {old}, and {name} is to take its state",
                 path=self.path,
-                cure=f'give the new class the old name: class New(..., name="{self.image.classes[cid].name}")',
+                cure=f'give the new class the old name: class New(..., name="{old}")',
             )
         return obj
 
@@ -229,8 +232,6 @@ class _Thaw:
 
 def damage_as_tap_error_at(path: str, oid: int) -> Any:
     """Turn what decoding a row raises into one line that names it."""
-    from pathlib import Path
-
     return damage_as_tap_error(Path(path), f"row {oid}")
 
 

@@ -29,21 +29,21 @@ def check_version(cls: Any, record: ClassRecord, path: str) -> bool:
     installed = class_record(cls)
     if record.kind != installed.kind:
         raise ClassIdentityError(
-            f"{record.name} is a {record.kind} class in the tap and a {installed.kind} class in {installed.module}",
+            f"{record.name} is a {record.kind} class in the tap and a {installed.kind} class installed",
             path=path,
             cure="install the code that wrote the tap",
         )
     if record.version > installed.version:
         raise ClassIdentityError(
-            f"{record.name} has version {record.version} in the tap and {installed.version} in {installed.module}",
+            f"{record.name} has version {record.version} in the tap, {installed.version} is installed",
             path=path,
             cure="install the newer code",
         )
     for version in range(record.version, installed.version):
         if _find_step(cls, version) is None:
             raise UpgradeError(
-                f"{record.name} has version {record.version} in the tap; the code has version {installed.version}"
-                f" but no upgrade_from_{version}",
+                f"{record.name} has version {record.version} in the tap, {installed.version} is installed and"
+                f" has no upgrade_from_{version}",
                 path=path,
                 cure=f"add upgrade_from_{version}(state) to the class",
             )
