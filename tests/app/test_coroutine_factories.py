@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from taphouse.app import Factory, StreamProtocol, as_factory, begin_connection, has_serve
-from taphouse.errors import ConfigurationError
 
 PEER = ("127.0.0.1", 40000)
 
@@ -101,10 +100,17 @@ def test_a_bug_in_a_coroutine_is_reported_and_a_vanished_peer_is_not(line: bytes
 
 
 def test_a_serve_that_is_no_coroutine_is_refused() -> None:
-    """Forgetting ``async`` would serve nobody."""
+    """Forgetting ``async`` would serve nobody, so the class statement fails; inherited ones count."""
+    with pytest.raises(TypeError, match="Forgetful.serve is not a coroutine function; write async def serve"):
 
-    class Forgetful(Factory):
-        def serve(self, reader: Any, writer: Any) -> None: ...
+        class Forgetful(Factory):
+            def serve(self, reader: Any, writer: Any) -> None: ...
 
-    with pytest.raises(ConfigurationError, match="Forgetful.serve is not a coroutine function; write"):
-        has_serve(Forgetful())
+    class Mixin:
+        async def serve(self, reader: Any, writer: Any) -> None: ...
+
+    class Mixed(Mixin, Factory):
+        pass
+
+    assert has_serve(Mixed())
+    assert not has_serve(Factory())

@@ -221,6 +221,14 @@ def test_an_application_that_could_serve_nobody_is_refused() -> None:
         check_application(app)
 
 
+def test_a_name_that_was_changed_to_a_hostile_one_is_refused() -> None:
+    """The attribute can be assigned; a file name is made of it later."""
+    app = Application("otk")
+    app.name = "../../etc/otk"
+    with pytest.raises(ConfigurationError, match="application name"):
+        make_plan(app)
+
+
 def test_each_way_to_serve_is_enough() -> None:
     """protocol set after the statement, build_protocol, serve, or a datagram protocol."""
 

@@ -20,7 +20,7 @@ from taphouse.names import check_application_name
 __all__ = ["Application"]
 
 
-class Application(Endpoints, ServiceCollection):
+class Application(Endpoints, ServiceCollection, config=("name", "uid", "gid")):
     """What listens, what serves and what is remembered, under one name.
 
     Args:

@@ -15,7 +15,7 @@ __all__ = ["ClientFactory", "retry_of"]
 _ALWAYS = Retry()
 
 
-class ClientFactory(Factory):
+class ClientFactory(Factory, config=("retry",)):
     """A factory for ``connectTCP`` and its family: reconnects with jittered backoff.
 
     ====================  ==============================================================

@@ -23,7 +23,7 @@ Serving = Factory | Callable[..., Any]
 """A factory, a protocol class, a callable that returns a protocol, or ``async def (reader, writer)``."""
 
 
-class Endpoints(Declared):
+class Endpoints(Declared, config=("listeners", "connectors")):
     """The listeners and connectors of an application."""
 
     listeners: list[Listener]

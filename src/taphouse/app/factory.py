@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from taphouse.app.declared import Declared
 from taphouse.app.protocol import DatagramProtocol
@@ -24,7 +24,7 @@ __all__ = ["DatagramFactory", "Factory", "has_serve"]
 NO_PROTOCOL_CURE = "set .protocol, or define build_protocol(self, addr) or async serve(self, reader, writer)"
 
 
-class Factory(Declared):
+class Factory(Declared, config=("protocol", "datagram_protocol", "stateless", "stream_limit_bytes")):
     """Makes a protocol for each connection; what it remembers is durable.
 
     =========================================  =======================================
@@ -59,9 +59,17 @@ class Factory(Declared):
     """The protocols of the live connections: kept by the runtime, never saved."""
 
     _v_uses: int = 0
+    _has_serve: ClassVar[bool] = False
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
+        serve = inspect.getattr_static(cls, "serve", None)
+        if serve is not None and not inspect.iscoroutinefunction(serve):
+            raise TypeError(
+                f"{cls.__qualname__}.serve is not a coroutine function; "
+                "write async def serve(self, reader, writer)"
+            )
+        cls._has_serve = serve is not None
         refuse_old_spellings(cls, {**FACTORY_SPELLINGS, **CLIENT_SPELLINGS})
 
     def build_protocol(self, addr: Any) -> asyncio.BaseProtocol | None:
@@ -73,7 +81,7 @@ class Factory(Declared):
         Returns:
             A fresh protocol with ``.factory`` set, or ``None`` to hang up.
         """
-        if has_serve(self):
+        if self._has_serve:
             return StreamProtocol(cast(Any, self), self.stream_limit_bytes)
         return self._build(self.protocol)
 
@@ -126,12 +134,4 @@ class DatagramFactory(Factory):
 
 def has_serve(factory: Factory) -> bool:
     """Say whether the class of ``factory`` defines the coroutine style, ``async def serve``."""
-    serve = inspect.getattr_static(type(factory), "serve", None)
-    if serve is None:
-        return False
-    if not inspect.iscoroutinefunction(serve):
-        raise ConfigurationError(
-            f"{type(factory).__name__}.serve is not a coroutine function",
-            cure="write async def serve(self, reader, writer)",
-        )
-    return True
+    return factory._has_serve

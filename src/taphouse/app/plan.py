@@ -20,7 +20,7 @@ from taphouse.app.listener import Listener
 from taphouse.app.service import Service, iter_services
 from taphouse.app.wrapping import CallableFactory
 from taphouse.errors import ConfigurationError
-from taphouse.names import qualified_name, script_module_name
+from taphouse.names import check_application_name, qualified_name, script_module_name
 
 __all__ = ["check_application", "find_script", "make_plan", "unsavable"]
 
@@ -67,8 +67,10 @@ def check_application(app: Application) -> None:
     """Refuse an application that could not serve.
 
     Raises:
-        ConfigurationError: naming the listener or connector whose factory makes no protocol.
+        ConfigurationError: naming the listener or connector whose factory makes no protocol,
+            or the application's name if it was changed to one that is not allowed.
     """
+    check_application_name(app.name)
     for record in app.endpoints:
         try:
             _check_serves(record.factory, datagram=record.kind == "udp")

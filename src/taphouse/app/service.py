@@ -22,7 +22,7 @@ __all__ = ["Service", "ServiceCollection", "has_run", "iter_services"]
 _SERVICE_NAME = re.compile(r"[^\s/\x00-\x1f]{1,100}")
 
 
-class Service(Declared):
+class Service(Declared, config=("name", "parent", "restart")):
     """A durable object that is started and stopped with its application.
 
     ===========  ======================================================================
@@ -102,7 +102,7 @@ class Service(Declared):
         self._v_state = next_state(self._v_state, event, self.path)
 
 
-class ServiceCollection(Declared):
+class ServiceCollection(Declared, config=("services",)):
     """What Application and MultiService share: named children in order.
 
     It knows no runtime; :meth:`service_was_added` and its twin are where the two

@@ -21,7 +21,7 @@ from taphouse.errors import ConfigurationError, NotDurableError
 __all__ = ["CallableFactory", "as_factory", "callable_name"]
 
 
-class CallableFactory(Factory):
+class CallableFactory(Factory, config=("make",)):
     """A factory without state around a protocol class, a callable, or a coroutine function.
 
     What another process could find again by name is kept in ``make`` and saved;
@@ -33,6 +33,7 @@ class CallableFactory(Factory):
 
     make: Callable[..., Any] | None = None
     _v_make: Callable[..., Any] | None = None
+    _v_is_handler: bool | None = None
 
     def __init__(self, make: Callable[..., Any]) -> None:
         if _is_findable(make):
@@ -69,9 +70,12 @@ class CallableFactory(Factory):
 
     def build_protocol(self, addr: Any) -> asyncio.BaseProtocol | None:
         """Return a fresh protocol; one of ours gets ``.factory``, any other is left as it is."""
-        if inspect.iscoroutinefunction(self.target):
-            return StreamProtocol(_Handler(self.target), self.stream_limit_bytes)
-        made = self.target()
+        target = self.make or self.target
+        if self._v_is_handler is None:
+            self._v_is_handler = inspect.iscoroutinefunction(target)
+        if self._v_is_handler:
+            return StreamProtocol(_Handler(target), self.stream_limit_bytes)
+        made = target()
         if isinstance(made, Protocol | DatagramProtocol):
             made.factory = self
         return cast("asyncio.BaseProtocol | None", made)
