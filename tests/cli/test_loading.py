@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from taphouse.cli.loading import ModuleLoader, require_classes
+from taphouse.cli.loading import ModuleLoader
 from taphouse.durable import ClassRecord
-from taphouse.errors import ClassIdentityError, ModuleRefusedError, NotPermittedError
+from taphouse.errors import ModuleRefusedError, NotPermittedError
 
 
 @pytest.fixture
@@ -126,7 +126,9 @@ def test_a_module_that_needs_a_missing_one_says_which(places: dict[str, Path]) -
 
 def test_a_syntax_error_says_file_and_line(places: dict[str, Path]) -> None:
     (places["rundir"] / "broken.py").write_text("x = 1\ndef f(:\n")
-    with pytest.raises(ModuleRefusedError, match=r"broken cannot be imported: SyntaxError: .*broken.py line 2"):
+    with pytest.raises(
+        ModuleRefusedError, match=r"broken cannot be imported: SyntaxError: .*broken.py line 2"
+    ):
         loader(places).import_modules(["broken"])
 
 
@@ -189,10 +191,3 @@ def test_a_name_means_nothing_else(resolve: Any, qualname: str) -> None:
 def test_a_name_in_a_module_that_was_not_imported_for_the_tap_means_nothing(resolve: Any) -> None:
     assert resolve("Path", "pathlib") is None
     assert resolve("eval", "builtins", "function") is None
-
-
-def test_a_class_the_plan_needs_and_the_code_lost_is_an_error_with_its_cure() -> None:
-    require_classes("otk.tap", ["otk.Other"], ["otk.Keys"])
-    with pytest.raises(ClassIdentityError) as caught:
-        require_classes("otk.tap", ["otk.Other", "otk.Keys"], ["otk.Keys"])
-    assert str(caught.value).startswith("otk.tap: class otk.Keys is not in the installed code; bring it back")

@@ -88,7 +88,10 @@ take_uncaught_errors()
 def test_an_uncaught_error_of_ours_ends_a_script_in_one_line_with_its_status() -> None:
     statement = 'raise NotDurableError("otk.Keys#1.cache: a socket cannot be saved", cure="use _v_cache")'
     done = subprocess.run(
-        [sys.executable, "-c", _SCRIPT.format(statement=statement)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", _SCRIPT.format(statement=statement)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.stderr == "-c: otk.Keys#1.cache: a socket cannot be saved; use _v_cache\n"
     assert done.returncode == 70

@@ -22,7 +22,7 @@ def section(text: str, title: str, mark: str) -> str:
     """Return what stands under a heading, up to the next one of its rank."""
     _, _, after = text.partition(f"{mark} {title}\n")
     assert after, f"there is no heading {mark} {title}"
-    return re.split(rf"^{re.escape(mark)} ", after, maxsplit=1, flags=re.M)[0]
+    return re.split(rf"^{re.escape(mark)} ", after, maxsplit=1, flags=re.MULTILINE)[0]
 
 
 def options_in_table(text: str) -> set[str]:
@@ -35,7 +35,9 @@ def options_in_man(text: str) -> set[str]:
     lines = text.splitlines()
     tags = [lines[at + 1] for at, line in enumerate(lines) if line == ".TP"]
     plain = [re.sub(r"\\f[BIR]", "", tag).replace("\\-", "-") for tag in tags]
-    return {option for tag in plain if tag.startswith("-") for option in _OPTION.findall(tag.split(" FILE.py")[0])}
+    return {
+        option for tag in plain if tag.startswith("-") for option in _OPTION.findall(tag.split(" FILE.py")[0])
+    }
 
 
 def test_the_reference_of_twistd_lists_its_options() -> None:
@@ -73,8 +75,8 @@ def test_every_exit_code_of_an_error_is_explained() -> None:
 
     codes = {getattr(errors, name).exit_code for name in errors.__all__}
     text = (DOCS / "exit-codes.md").read_text()
-    listed = {int(code) for code in re.findall(r"^\| (\d+) \|", text, flags=re.M)}
+    listed = {int(code) for code in re.findall(r"^\| (\d+) \|", text, flags=re.MULTILINE)}
     assert codes | {0, 130} == listed
     for page in ("twistd.1", "tap.1"):
         status = section((DOCS / "man" / page).read_text(), "EXIT STATUS", ".SH")
-        assert {int(code) for code in re.findall(r"^\.B (\d+)$", status, flags=re.M)} == codes | {0}
+        assert {int(code) for code in re.findall(r"^\.B (\d+)$", status, flags=re.MULTILINE)} == codes | {0}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from taphouse.cli.scripts import load_application, main_script, named_main
-from taphouse.errors import ConfigurationError, ModuleRefusedError, TaphouseError
+from taphouse.errors import ModuleRefusedError, TaphouseError
 
 BUILDS = "from taphouse import Application\n{name} = Application('{name}')\n"
 
@@ -158,10 +158,15 @@ def test_what_is_typed_at_a_prompt_is_refused(tmp_path: Path, command: tuple[str
     assert "classes typed at a prompt cannot be found again" in run(tmp_path, *command)
 
 
+SECOND_COPY = "import sys, types\nsys.modules['double'] = types.ModuleType('double')\n"
+
+
 @pytest.mark.process
 def test_a_script_that_was_imported_under_its_name_too_is_refused(tmp_path: Path) -> None:
     (tmp_path / "double.py").write_text(f"import side\n{MAIN}")
-    (tmp_path / "side.py").write_text("import sys, types\nsys.modules['double'] = types.ModuleType('double')\n")
+    (tmp_path / "side.py").write_text(
+        "import sys, types\nsys.modules['double'] = types.ModuleType('double')\n"
+    )
     assert "was also imported as module double, so its classes exist twice" in run(tmp_path, "double.py")
 
 
@@ -179,5 +184,3 @@ def test_the_commands_themselves_are_no_script_of_the_application(monkeypatch: p
     monkeypatch.setattr(main, "__spec__", type("Spec", (), {"name": "taphouse.__main__"})(), raising=False)
     monkeypatch.setattr(main, "__file__", "/x/__main__.py", raising=False)
     assert main_script() is None
-
-

@@ -27,8 +27,8 @@ def save(app: Application, tag: str | None, filename: str | None) -> str:
 
 def run(app: Application) -> None:
     """Run ``app`` in the foreground until it is stopped, see `Application.run`."""
-    from taphouse.cli.output import take_uncaught_errors
     from taphouse.cli.foreground import run_application
+    from taphouse.cli.output import take_uncaught_errors
 
     take_uncaught_errors()
     run_application(app)

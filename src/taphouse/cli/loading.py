@@ -19,10 +19,10 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from taphouse.durable import ClassRecord, find_registered
-from taphouse.errors import ClassIdentityError, ModuleRefusedError, NotPermittedError
+from taphouse.errors import ModuleRefusedError, NotPermittedError
 from taphouse.names import is_importable_name
 
-__all__ = ["ModuleLoader", "import_whole", "require_classes", "where"]
+__all__ = ["ModuleLoader", "import_whole", "where"]
 
 
 class ModuleLoader:
@@ -100,8 +100,8 @@ class ModuleLoader:
                 cure=f"rename it, or run with --allow-module {top} to use the installed one",
             )
         raise ModuleRefusedError(
-            f"{self._tap}: module {top} ({found}) is not allowed: it is neither in {self._places(own_only=True)}"
-            " nor in a distribution that declares a taphouse entry point",
+            f"{self._tap}: module {top} ({found}) is not allowed: it is neither in"
+            f" {self._places(own_only=True)} nor in a distribution that declares a taphouse entry point",
             cure=f"run with --allow-module {top} if you trust it",
         )
 
@@ -249,18 +249,6 @@ def _defined_in(module: ModuleType, module_name: str, qualname: str) -> Any:
         if found.__module__ not in names or found.__qualname__ != walked:
             return None
     return found
-
-
-def require_classes(tap: str, unknown: Iterable[str], needed: Iterable[str]) -> None:
-    """Raise `ClassIdentityError` for the first class the plan needs and the code no longer has."""
-    missing = set(unknown)
-    for name in needed:
-        if name in missing:
-            raise ClassIdentityError(
-                f"class {name} is not in the installed code",
-                path=tap,
-                cure=f'bring it back, or give its successor the name: class New(..., name="{name}")',
-            )
 
 
 def _top_levels(distribution: Any, points: Iterable[Any]) -> set[str]:

@@ -5,8 +5,6 @@ It must never act on an option.
 
 from __future__ import annotations
 
-
-
 from taphouse.cli.parsing import Parser, bytes_size, duration_s, octal_mode, positive
 
 __all__ = ["add_run_options", "add_source_options"]
@@ -104,7 +102,11 @@ def _add_process_options(parser: Parser, daemon: bool | None) -> None:
             help="stay in the foreground, log to standard output unless -l is given",
         )
     group.add_argument(
-        "-d", "--rundir", dest="run_directory", metavar="DIR", help="change to DIR before running (default: .)"
+        "-d",
+        "--rundir",
+        dest="run_directory",
+        metavar="DIR",
+        help="change to DIR before running (default: .)",
     )
     default_pidfile = {None: "twistd.pid", True: "NAME.pid", False: "none"}[daemon]
     group.add_argument(
@@ -193,5 +195,3 @@ def _add_limit_options(parser: Parser) -> None:
         type=bytes_size,
         help="stop with status 74 when the state's disk has less than SIZE left",
     )
-
-

@@ -8,6 +8,7 @@ never know which options there are.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
@@ -108,7 +109,7 @@ def _split_unit(text: str) -> tuple[float, str]:
         number = float(digits)
     except ValueError:
         return -1.0, unit
-    return (number if number == number and number != float("inf") else -1.0), unit
+    return (number if math.isfinite(number) else -1.0), unit
 
 
 def octal_mode(text: str) -> int:

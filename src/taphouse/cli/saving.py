@@ -9,15 +9,16 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from taphouse.app import Application, check_application, make_plan, unsavable
+from taphouse.app import Application, check_application, make_plan, object_label, unsavable
+from taphouse.cli.merging import built_by_code
 from taphouse.cli.scripts import Script, main_script, named_main
 from taphouse.errors import ConfigurationError, NotDurableError, TapError, UsageError
 from taphouse.persist import read_info, write_seed
 
-__all__ = ["place_of_code", "save_application"]
+__all__ = ["place_of_code", "plan_of_code", "save_application"]
 
 _TAG = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -37,7 +38,8 @@ def save_application(app: Application, tag: str | None, filename: str | None) ->
     path = _file_name(app, tag, filename)
     if app.is_running:
         raise ConfigurationError(
-            f"{app.name} is running, and remembers by itself", cure=f"copy its state with: tap backup {app.name}"
+            f"{app.name} is running, and remembers by itself",
+            cure=f"copy its state with: tap backup {app.name}",
         )
     check_application(app)
     problems = unsavable(app)
@@ -49,16 +51,19 @@ def save_application(app: Application, tag: str | None, filename: str | None) ->
     with named_main(place):
 
         def plan(oids: Mapping[int, int]) -> dict[str, Any]:
-            return plan_with_place(make_plan(app, lambda thing: oids[id(thing)]), place)
+            return plan_of_code(app, place, lambda thing: oids[id(thing)])
 
-        write_seed(path, app, plan)
+        write_seed(path, app, plan, label_of=lambda thing: f"{app.name}.{object_label(app, thing)}")
     print("Saved.", flush=True)
     return path
 
 
-def plan_with_place(plan: dict[str, Any], place: Script | None) -> dict[str, Any]:
-    """Return ``plan`` with the place where its code lies."""
-    return {**plan, "script": place.as_plan() if place is not None else None}
+def plan_of_code(
+    app: Application, place: Script | None, oid_of: Callable[[object], int] | None = None
+) -> dict[str, Any]:
+    """Return the plan of an application that code has built, with where that code lies and what it built."""
+    plan = make_plan(app, oid_of)
+    return {**plan, "script": place.as_plan() if place is not None else None, "built": built_by_code(app)}
 
 
 def _file_name(app: Application, tag: str | None, filename: str | None) -> str:
@@ -68,7 +73,8 @@ def _file_name(app: Application, tag: str | None, filename: str | None) -> str:
         return f"{app.name}.tap"
     if not isinstance(tag, str) or _TAG.fullmatch(tag) is None:
         raise UsageError(
-            f"save({tag!r:.80}): the tag becomes part of a file name", cure="use letters, digits, '.', '_' or '-'"
+            f"save({tag!r:.80}): the tag becomes part of a file name",
+            cure="use letters, digits, '.', '_' or '-'",
         )
     return f"{app.name}-{tag}.tap"
 

@@ -229,7 +229,7 @@ def find_application(module: ModuleType, attribute: str, shown: str) -> Applicat
         names = " and ".join(sorted(different.values()))
         raise ConfigurationError(
             f"{shown} builds more than one Application: {names}",
-            cure=f"name one of them application, or run {shown}:{sorted(different.values())[0]}",
+            cure=f"name one of them application, or run {shown}:{min(different.values())}",
         )
     return next(iter(built.values()))
 

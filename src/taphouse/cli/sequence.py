@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,13 @@ from taphouse.cli.output import describe_error
 from taphouse.cli.settings import Settings
 from taphouse.cli.start import Start
 from taphouse.cli.steps_live import say_ready, start_runtime
-from taphouse.cli.steps_process import become_daemon, check_run_directory, open_log, take_identity
+from taphouse.cli.steps_process import (
+    become_daemon,
+    check_run_directory,
+    open_log,
+    register_server,
+    take_identity,
+)
 from taphouse.cli.steps_state import (
     bind_ports,
     import_before_chroot,
@@ -27,8 +32,7 @@ from taphouse.cli.steps_state import (
 from taphouse.errors import TaphouseError
 
 if TYPE_CHECKING:
-    from taphouse.app import Application
-    from taphouse.cli.scripts import Script
+    pass
 
 __all__ = ["IN_LOOP", "SEQUENCE", "prepare", "run_sequence", "start_server"]
 
@@ -42,6 +46,7 @@ SEQUENCE: tuple[tuple[str, str, Step], ...] = (
     ("3", "reading the plan, taking the locks", read_plan_and_lock),
     ("4", "writing the pidfile, opening the log", open_log),
     ("5", "binding the ports", bind_ports),
+    ("6", "registering the server", register_server),
     ("6", "importing before the chroot", import_before_chroot),
     ("6", "dropping privileges", take_identity),
     ("7", "opening the state", open_store),
@@ -124,6 +129,8 @@ async def _live(start: Start) -> int:
     await go_live(start)
     assert start.runtime is not None
     code = await start.runtime.wait_stopped()
+    if start.control is not None:
+        await start.control.close()
     if start.runtime.failure is not None:
         raise start.runtime.failure
     return code

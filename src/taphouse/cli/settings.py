@@ -104,9 +104,7 @@ def is_python_target(target: str) -> bool:
     if target.endswith(".py") or ".py:" in target:
         return True
     module, colon, attribute = target.partition(":")
-    return bool(colon) and all(
-        part.isidentifier() for part in (*module.split("."), *attribute.split("."))
-    )
+    return bool(colon) and all(part.isidentifier() for part in (*module.split("."), *attribute.split(".")))
 
 
 def target_option(target: str) -> dict[str, str]:
@@ -141,7 +139,7 @@ def settings_from(options: argparse.Namespace, **more: object) -> Settings:
         # The run directory is meant as seen inside, "/" if none was given.
         run_directory = os.path.join(os.path.realpath(str(values["chroot"])), run_directory.lstrip("/"))
     values["run_directory"] = os.path.normpath(os.path.join(launch_directory, run_directory))
-    settings = Settings(**values)  # type: ignore[arg-type]
+    settings = Settings(**values)
     _refuse_contradictions(settings)
     return settings
 

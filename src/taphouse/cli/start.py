@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from taphouse.cli.loading import ModuleLoader
     from taphouse.cli.scripts import Script
     from taphouse.cli.thawing import Loaded
-    from taphouse.control import ControlServer
+    from taphouse.control import ControlServer, Registration
     from taphouse.persist import Store
     from taphouse.runtime import Runtime, Sockets
 
@@ -56,10 +56,11 @@ class Start:
         self.choice: Choice | None = None
         self.plan: dict[str, Any] = {}
         self.loader: ModuleLoader | None = None
-        self.modules: dict[str, Any] = {}
+        self.modules: dict[str, Any] | None = None
         self.store: Store | None = None
         self.loaded: Loaded | None = None
         self.runtime: Runtime | None = None
+        self.registration: Registration | None = None
         self.control: ControlServer | None = None
         self.tasks: set[asyncio.Task[None]] = set()
 
@@ -114,6 +115,7 @@ class Start:
         inner = os.path.relpath(os.path.realpath(path), root)
         if inner.split(os.sep)[0] == os.pardir:
             raise ConfigurationError(
-                f"--chroot {root}: {path} lies outside", cure="move it into the directory that becomes the root"
+                f"--chroot {root}: {path} lies outside",
+                cure="move it into the directory that becomes the root",
             )
         return os.path.normpath(os.path.join("/", inner))

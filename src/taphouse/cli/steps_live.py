@@ -5,10 +5,15 @@ They must never know how state is stored.
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 
 from taphouse.cli.start import Start
+from taphouse.control import Actions, ControlServer
 from taphouse.daemon import Intentions, Signals
+from taphouse.errors import ConfigurationError
 
 __all__ = ["say_ready", "start_runtime"]
 
@@ -35,26 +40,31 @@ async def start_runtime(start: Start) -> None:
 
 def _handle_signals(start: Start) -> None:
     """Let signals mean what `taphouse.daemon.SIGNAL_TABLE` says; none ends the process unsaved."""
-    runtime, loop, logs = start.runtime, start.loop, start.logs
-    assert runtime is not None and loop is not None and logs is not None
-
-    def stop(reason: str) -> None:
-        task = loop.create_task(runtime.stop(reason))
-        start.tasks.add(task)  # the loop itself holds tasks weakly
-        task.add_done_callback(start.tasks.discard)
+    loop, logs = start.loop, start.logs
+    assert loop is not None
+    assert logs is not None
 
     rotates = start.log_path != "-" and not start.settings.syslog
     signals = Signals(
         loop,
         Intentions(
-            stop=lambda name: stop(f"of {name}"),
-            hurry=lambda: stop("of a second signal"),
+            stop=lambda name: begin_stop(start, f"of {name}"),
+            hurry=lambda: begin_stop(start, "of a second signal"),
             rotate=logs.rotate if rotates else None,
         ),
         on_terminal=not start.settings.daemon and _has_terminal(),
     )
     signals.install()
     start.undo.callback(signals.remove)
+
+
+def begin_stop(start: Start, reason: str) -> None:
+    """Begin an orderly stop, or hurry the one that is under way."""
+    assert start.runtime is not None
+    assert start.loop is not None
+    task = start.loop.create_task(start.runtime.stop(reason))
+    start.tasks.add(task)  # the loop itself holds tasks weakly
+    task.add_done_callback(start.tasks.discard)
 
 
 def _has_terminal() -> bool:
@@ -65,7 +75,60 @@ def _has_terminal() -> bool:
 
 
 async def say_ready(start: Start) -> None:
-    """Let the command that waits return 0; the terminal is given back."""
+    """Answer on the control socket, and let the command that waits return 0; the terminal is given back."""
+    if start.registration is not None:
+        start.control = ControlServer(start.registration, _actions(start))
+        await start.control.start()
     if start.readiness.is_detached and start.logs is not None:
         start.logs.redirect_stdio()
     start.readiness.ready(keep_stdio=start.log_path != "-" and not start.settings.syslog)
+
+
+def _actions(start: Start) -> Actions:
+    """Return what the verbs of the control socket do."""
+    from taphouse.runtime import loop_name
+
+    runtime, store, settings = start.runtime, start.store, start.settings
+    assert runtime is not None
+    assert store is not None
+
+    def status() -> Mapping[str, object]:
+        numbers = runtime.statistics()
+        return {
+            "state": "running" if runtime.is_ready else "not ready",
+            "durable": settings.save,
+            "addresses": {label: [str(a) for a in found] for label, found in runtime.addresses.items()},
+            "connections": numbers.connections,
+            "accepted": numbers.accepted,
+            "refused": numbers.refused,
+            "commits": numbers.epochs.commits,
+            "commit": {
+                "p50_s": numbers.epochs.p50_s,
+                "p99_s": numbers.epochs.p99_s,
+                "max_s": numbers.epochs.max_s,
+            },
+            "memory_bytes": _resident_bytes(),
+            "loop": loop_name(runtime.loop),
+        }
+
+    async def backup(path: str) -> Mapping[str, object]:
+        if not settings.save:
+            raise ConfigurationError(
+                f"{start.name} keeps no state (--no-save)", cure="there is nothing to copy"
+            )
+        from taphouse.durable import durable
+
+        await durable.committed()
+        store.backup(Path(path))
+        return {"path": path, "epoch": store.epoch}
+
+    return Actions(status=status, stop=lambda reason: begin_stop(start, f"of {reason}"), backup=backup)
+
+
+def _resident_bytes() -> int:
+    """Return the memory this process holds, from proc(5) statm; 0 where there is none."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0

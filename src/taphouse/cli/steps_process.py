@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+from dataclasses import replace
 
 from taphouse.cli.start import Start
 from taphouse.cli.version import version
@@ -23,8 +24,9 @@ from taphouse.daemon import (
     parse_level,
     resolve_identity,
 )
+from taphouse.errors import TaphouseError
 
-__all__ = ["become_daemon", "check_run_directory", "open_log", "take_identity"]
+__all__ = ["become_daemon", "check_run_directory", "open_log", "register_server", "take_identity"]
 
 _log = logging.getLogger("taphouse")
 _DAEMON_UMASK = 0o077
@@ -83,16 +85,35 @@ def open_log(start: Start) -> None:
 
 def _log_settings(start: Start) -> LogSettings:
     settings = start.settings
-    size = {} if settings.log_size_bytes is None else {"rotate_bytes": settings.log_size_bytes}
-    return LogSettings(
+    made = LogSettings(
         path="" if settings.syslog else start.log_path,
         format=settings.log_format,
         level=logging.DEBUG if settings.debug else parse_level(settings.log_level),
         syslog=settings.syslog,
         prefix=settings.prefix or "taphouse",
         daemon=settings.daemon,
-        **size,
     )
+    return made if settings.log_size_bytes is None else replace(made, rotate_bytes=settings.log_size_bytes)
+
+
+def register_server(start: Start) -> None:
+    """Let `tap status` find this server; one that cannot be found serves all the same."""
+    from taphouse.control import register
+
+    settings = start.settings
+    source = settings.tap or (settings.python or "").partition(":")[0]
+    try:
+        start.registration = register(
+            name=start.name,
+            tap=start.choice.state if start.choice is not None else "",
+            source=source if os.path.exists(source) else "",
+            rundir=settings.run_directory,
+            version=version(),
+        )
+    except TaphouseError as error:
+        _log.warning("tap status and tap stop will not find this server: %s", error)
+        return
+    start.undo.callback(start.registration.release)
 
 
 def take_identity(start: Start) -> None:

@@ -5,13 +5,17 @@ They must never know whether the process is a daemon.
 
 from __future__ import annotations
 
+import datetime
 import logging
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from taphouse.cli.start import Start
 from taphouse.daemon import check_rundir, check_trusted, resolve_identity
 from taphouse.errors import ConfigurationError, UsageError
+
+if TYPE_CHECKING:
+    from taphouse.cli.loading import ModuleLoader
 
 __all__ = ["bind_ports", "import_before_chroot", "load_application", "open_store", "read_plan_and_lock"]
 
@@ -61,14 +65,21 @@ def load_application(start: Start) -> None:
     from taphouse.cli import thawing
 
     settings = start.settings
-    assert start.choice is not None and start.store is not None
+    assert start.choice is not None
+    assert start.store is not None
     if start.application is None:
         _log.info("Loading %s...", settings.source)
         modules = _import_modules(start)
-        assert start.loader is not None
-        loaded = thawing.thaw_tap(start.store, start.choice, start.loader, modules)
+        loaded = thawing.thaw_tap(start.store, start.choice, _loader(start), modules, start.plan)
     else:
-        loaded = thawing.join_code(start.application, start.store, start.choice, start.plan, settings.drop)
+        loaded = thawing.join_code(
+            start.application,
+            start.store,
+            start.choice,
+            start.plan,
+            loader=_loader(start),
+            drop=settings.drop,
+        )
     start.loaded = loaded
     start.application = loaded.application
     for line in loaded.notes:
@@ -93,6 +104,9 @@ def _take_tap(start: Start) -> None:
     info = start.choice.info
     assert info is not None
     start.plan = dict(info.plan)
+    if settings.save and not start.choice.exists:
+        # Also makes the plan another one than the seed's, so that there is a first commit to make.
+        start.plan["begun"] = {"from": os.path.basename(start.choice.seed), "at": _now()}
     _check_account(start)
     if os.geteuid() == 0:
         check_trusted(str(info.path), "tap", trusted=start.trusted)
@@ -100,9 +114,9 @@ def _take_tap(start: Start) -> None:
 
 def _take_code(start: Start) -> None:
     """Build the application from code unless a script has, then choose and lock its state."""
-    from taphouse.app import check_application, make_plan, verbs
+    from taphouse.app import check_application, verbs
     from taphouse.cli.choosing import Choice, choose_for_code, state_path_of
-    from taphouse.cli.saving import plan_with_place
+    from taphouse.cli.saving import plan_of_code
     from taphouse.cli.scripts import load_application as load_code
 
     settings = start.settings
@@ -114,7 +128,7 @@ def _take_code(start: Start) -> None:
         with verbs.quiet():
             start.application, start.script = load_code(settings.python, folders=folders)
     check_application(start.application)
-    start.plan = plan_with_place(make_plan(start.application), start.script)
+    start.plan = plan_of_code(start.application, start.script)
     _check_account(start)
     if not settings.save:
         start.choice = Choice("")
@@ -122,6 +136,10 @@ def _take_code(start: Start) -> None:
     path = state_path_of(settings, start.application.name)
     _lock(start, path)
     start.choice = choose_for_code(settings, start.application.name, path)
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def _lock(start: Start, path: str) -> None:
@@ -150,18 +168,28 @@ def _check_account(start: Start) -> None:
             check_trusted(folder, "script folder", trusted=start.trusted)
 
 
-def _import_modules(start: Start) -> dict[str, Any]:
-    """Import the modules of the plan, once; the scripts among them must not run what they build."""
+def _loader(start: Start) -> ModuleLoader:
+    """Return the judge of modules of this start."""
     from taphouse.cli.loading import ModuleLoader
-    from taphouse.cli.thawing import import_plan
 
     if start.loader is None:
-        assert start.choice is not None and start.choice.info is not None
+        assert start.choice is not None
+        info = start.choice.info
         start.loader = ModuleLoader(
-            str(start.choice.info.path),
+            str(info.path) if info is not None else start.settings.source,
             run_directory=start.settings.run_directory,
             script_folder=(start.plan.get("script") or {}).get("folder", ""),
             allowed=start.settings.allow_modules,
         )
-        start.modules = import_plan(start.loader, start.choice.info)
+    return start.loader
+
+
+def _import_modules(start: Start) -> dict[str, Any]:
+    """Import the modules of the plan, once; the scripts among them must not run what they build."""
+    from taphouse.cli.thawing import import_plan
+
+    if start.modules is None:
+        assert start.choice is not None
+        assert start.choice.info is not None
+        start.modules = import_plan(_loader(start), start.choice.info)
     return start.modules

@@ -100,7 +100,7 @@ def _tap(arguments: list[str]) -> int:
 
 
 def _load(name: str) -> Verb:
-    module: Verb = import_module(f"taphouse.cli.verbs.{name}")  # type: ignore[assignment]
+    module: Verb = import_module(f"taphouse.cli.verbs.{name}")
     return module
 
 

@@ -70,7 +70,9 @@ def _twistd(arguments: list[str]) -> int:
     if not (options.tap or options.python or options.state):
         if not os.path.lexists(DEFAULT_TAP):
             parser.print_help(sys.stderr)
-            raise UsageError(f"nothing to run: there is no {DEFAULT_TAP} here", cure="give -f TAP or -y FILE.py")
+            raise UsageError(
+                f"nothing to run: there is no {DEFAULT_TAP} here", cure="give -f TAP or -y FILE.py"
+            )
         options.tap = DEFAULT_TAP
     if options.debug:
         options.daemon = False

@@ -26,7 +26,9 @@ def make_parser() -> Parser:
         epilog=_EPILOG,
     )
     parser.add_argument("server", metavar="NAME|FILE.tap", help="a running server's name, or a tap")
-    parser.add_argument("copy", metavar="COPY.tap", help="the file to make; one that is there is not replaced")
+    parser.add_argument(
+        "copy", metavar="COPY.tap", help="the file to make; one that is there is not replaced"
+    )
     parser.add_argument("-b", "--debug", action="store_true", help="tracebacks of errors")
     return parser
 

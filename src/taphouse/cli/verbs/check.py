@@ -23,7 +23,7 @@ def make_parser() -> Parser:
     parser = Parser(
         "tap check",
         usage="tap check [options] FILE.tap",
-        description="Say whether the code that is installed now can run a tap: integrity, modules, classes, upgrades.",
+        description="Say whether the code installed now can run a tap: sums, modules, classes, upgrades.",
         epilog=_EPILOG,
     )
     parser.add_argument("file", metavar="FILE.tap", help="a seed or state tap; it is not changed")

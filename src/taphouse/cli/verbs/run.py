@@ -43,6 +43,10 @@ def run(arguments: list[str]) -> int:
     from taphouse.cli.settings import settings_from, target_option
 
     settings = settings_from(
-        options, command="tap run", daemon=False, pidfile=options.pidfile or "", **target_option(options.target)
+        options,
+        command="tap run",
+        daemon=False,
+        pidfile=options.pidfile or "",
+        **target_option(options.target),
     )
     return start_server(settings)

@@ -35,7 +35,7 @@ def make_parser() -> Parser:
         type=whole,
         default=_DEFAULT_LIMIT,
         metavar="N",
-        help=f"show at most N objects, and N entries of each container, 0 for all (default: {_DEFAULT_LIMIT})",
+        help=f"show at most N objects, N entries of each container; 0 for all (default: {_DEFAULT_LIMIT})",
     )
     parser.add_argument("-b", "--debug", action="store_true", help="tracebacks of errors")
     return parser

@@ -27,7 +27,10 @@ def make_parser() -> Parser:
         epilog=_EPILOG,
     )
     parser.add_argument(
-        "server", metavar="NAME|FILE.tap", nargs="?", help="the application's name or its state tap (default: all)"
+        "server",
+        metavar="NAME|FILE.tap",
+        nargs="?",
+        help="the application's name or its state tap (default: all)",
     )
     parser.add_argument("--json", action="store_true", help="as one JSON document")
     parser.add_argument("-b", "--debug", action="store_true", help="tracebacks of errors")

@@ -27,7 +27,9 @@ def make_parser() -> Parser:
         description="Stop a running server in order: let connections end, save, and go.",
         epilog=_EPILOG,
     )
-    parser.add_argument("server", metavar="NAME|FILE.tap", help="the application's name, its state tap, or its pid")
+    parser.add_argument(
+        "server", metavar="NAME|FILE.tap", help="the application's name, its state tap, or its pid"
+    )
     parser.add_argument(
         "--timeout",
         dest="timeout_s",
