@@ -25,6 +25,7 @@ __all__ = ["CrowdOwner", "Port", "UdpPort", "open_port"]
 
 _log = logging.getLogger("taphouse.runtime")
 _BACKLOG_TURNS = 1000
+_TURNS_TO_BEGIN = 5  # asyncio needs three from accept(2) to connection_made
 
 
 class CrowdOwner(Owner):
@@ -132,8 +133,10 @@ class Port(CrowdOwner):
         for sock in self.bound.sockets:
             if sock.fileno() >= 0:
                 poll.register(sock.fileno(), select.POLLIN)
+        quiet = 0
         for _ in range(_BACKLOG_TURNS):
-            if not poll.poll(0):
+            quiet = 0 if poll.poll(0) else quiet + 1
+            if quiet > _TURNS_TO_BEGIN:
                 return
             await asyncio.sleep(0)
 
