@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from taphouse.daemon import PidFile, find_pidfile_holder
+from taphouse.daemon import PidFile, System, find_pidfile_holder
 from taphouse.errors import (
     AlreadyRunningError,
     CannotCreateError,
@@ -219,6 +219,26 @@ def test_after_chroot_a_file_inside_is_removed_and_one_outside_loses_its_number(
     assert path.read_text() == "stopped\n"
 
 
+def test_a_file_removed_between_opening_and_locking_it_is_not_taken_for_ours(path: Path) -> None:
+    class RemovesAtTheWorstMoment(System):
+        first = True
+
+        def flock(self, fd: int, operation: int) -> bool:
+            if self.first:
+                self.first = False
+                path.unlink()  # its holder releases it now, and the lock is free
+            return super().flock(fd, operation)
+
+    path.write_text("4194399\n")
+    pidfile = PidFile(str(path), system=RemovesAtTheWorstMoment())
+    with pytest.raises(AlreadyRunningError, match="just ending"):
+        pidfile.acquire()
+    assert not path.exists()
+    pidfile.acquire()
+    assert path.read_text() == f"{os.getpid()}\n"
+    pidfile.release()
+
+
 @pytest.mark.process
 def test_a_live_holder_is_named_and_its_file_untouched(path: Path) -> None:
     child = start_holder(path)
@@ -255,7 +275,7 @@ def test_a_start_waits_for_a_holder_that_is_ending(path: Path) -> None:
     child = start_holder(path)
     assert child.stdin is not None
 
-    class EndsWhileWeWait(type(PidFile(str(path))._system)):  # type: ignore[misc]
+    class EndsWhileWeWait(System):
         def sleep(self, seconds: float) -> None:
             child.communicate("")
 
@@ -272,12 +292,14 @@ def test_a_forked_child_does_not_keep_the_lock_nor_remove_the_file(path: Path) -
     read_end, write_end = os.pipe()
     child = os.fork()
     if not child:
+        os.write(write_end, b"h" if pidfile.is_held else b"x")
         pidfile.release()
-        os.write(write_end, b"x")
+        os.write(write_end, b"r")
         signal.pause()
         os._exit(0)
     try:
         assert os.read(read_end, 1) == b"x"
+        assert os.read(read_end, 1) == b"r"
         assert path.exists()
         with pytest.raises(AlreadyRunningError):
             PidFile(str(path)).acquire()

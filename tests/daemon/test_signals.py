@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -158,12 +159,18 @@ def start(kind: str, how: str) -> subprocess.Popen[str]:
 
 
 def read_until(child: subprocess.Popen[str], word: str) -> str:
+    """Return the output up to ``word``; a child that never says it is ended, so that the test fails."""
     assert child.stdout is not None
     text = ""
-    for line in child.stdout:
-        text += line
-        if word in line:
-            return text
+    patience = threading.Timer(30, child.kill)
+    patience.start()
+    try:
+        for line in child.stdout:
+            text += line
+            if word in line:
+                return text
+    finally:
+        patience.cancel()
     raise AssertionError(f"{word!r} never came: {text}")
 
 
