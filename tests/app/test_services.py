@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -287,3 +288,12 @@ def test_a_running_application_has_additions_started_and_removals_stopped() -> N
     service = app.addService(Noted("late"))
     app.removeService(service)
     assert supervisor.told == [("added", service), ("removed", service)]
+
+
+def test_the_documentation_shows_the_table_that_is_used() -> None:
+    """Row by row, in the order of the code."""
+    document = Path(__file__).parents[2] / "docs" / "reference-api.md"
+    _, _, rest = document.read_text().partition("| state | event | next |\n| --- | --- | --- |\n")
+    table, _, _ = rest.partition("\n\n")
+    shown = [tuple(cell.strip() for cell in row.strip("|").split("|")) for row in table.splitlines()]
+    assert shown == [(state, event, after) for (state, event), after in TRANSITIONS.items()]
