@@ -9,10 +9,18 @@ TWINS = {
     "taphouse.persist._codec": "src/taphouse/persist/_codec.c",
 }
 
+HERE = Path(__file__).parent
+
+
+def headers(source: str) -> list[str]:
+    """Return what ``source`` may include: a change of one builds it anew."""
+    return sorted(str(header.relative_to(HERE)) for header in (HERE / source).parent.glob("*.h"))
+
+
 setup(
     ext_modules=[
-        Extension(name, [source], optional=True, extra_compile_args=["-Wall"])
+        Extension(name, [source], depends=headers(source), optional=True, extra_compile_args=["-Wall"])
         for name, source in TWINS.items()
-        if Path(__file__).parent.joinpath(source).exists()
+        if (HERE / source).exists()
     ]
 )

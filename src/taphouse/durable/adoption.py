@@ -11,11 +11,11 @@ writes itself; each kind of container hands in how it is filled.
 from __future__ import annotations
 
 from collections.abc import Callable
+from sys import getrefcount
 from typing import Any
 
 from taphouse.durable import aliases
 from taphouse.durable.checking import (
-    MAX_BYTES,
     MAX_DEPTH,
     PLAIN,
     check_factory,
@@ -25,86 +25,115 @@ from taphouse.durable.checking import (
     describe_key,
     refuse,
 )
-from taphouse.durable.kinds import QUICK, is_namedtuple
+from taphouse.durable.kinds import DURABLE_CLASSES, LEAVES, QUICK, SHORT_TEXT, is_namedtuple
 from taphouse.durable.ownership import HELD, TRACKED, join, path_of
 
-__all__ = ["FILL", "WRAPPERS", "Pending", "prepare", "prepare_key", "restore", "settle"]
+__all__ = [
+    "CHILD_REFS",
+    "FILL",
+    "WRAPPERS",
+    "Adoption",
+    "prepare",
+    "prepare_key",
+    "restore",
+    "restore_items",
+    "settle",
+]
 
 WRAPPERS: dict[type, type] = {}
 """Plain type -> tracked type; filled by the container modules."""
 
 FILL: dict[type, Callable[[Any, Any, Any], None]] = {}
-"""Plain type -> ``fill(fresh, plain, take)``; ``take(part, key, path, fresh)`` gives what to store."""
-
-Pending = list[tuple[Any, Any, Any]]
-"""(container, owner, key) to join, and (plain, copy, None) to watch at the end."""
+"""Plain type -> ``fill(fresh, plain, adoption)``; ``adoption.take(part, fresh, key)`` gives what to store."""
 
 
-class _Adoption:
+_NEVER_ALONE = -1
+
+CHILD_REFS: dict[type, int] = {}
+"""Plain type -> references to an element that nobody but its container has, as seen by ``_container``."""
+
+
+class Adoption:
     """One walk over one value."""
 
-    __slots__ = ("depth", "joins", "made", "path", "seen", "watching")
+    __slots__ = ("alone", "joins", "made", "path", "seen", "watching")
 
-    def __init__(self, path: Callable[[], str]) -> None:
-        self.path: list[Any] = [path]
-        self.depth = 0
+    def __init__(self, owner: Any, key: Any, alone: bool) -> None:
+        self.path: list[Any] = [owner]
+        self.alone = alone
         self.made: dict[int, Any] = {}
-        self.joins: Pending = []
+        self.joins: list[tuple[Any, Any, Any]] = []
         self.watching: list[tuple[Any, Any]] = []
-        self.seen: set[int] = set()
+        self.seen: set[int] | None = None
 
     def where(self) -> str:
-        root = self.path[0]
-        return root() + "".join(str(part) for part in self.path[1:])
+        """Spell the path of the value being looked at."""
+        owner, key, *rest = self.path
+        first = f"[{describe_key(key)}]" if type(owner) in TRACKED else f".{key}"
+        return path_of(owner) + first + "".join(f"[{describe_key(part)}]" for part in rest)
 
-    def take(self, value: Any, owner: Any, key: Any, step: Any) -> Any:
+    def take(self, value: Any, owner: Any, key: Any) -> Any:
         """Return what to store for ``value``, which ``owner`` gets at ``key``."""
         kind = type(value)
-        if kind in QUICK:
+        if kind in LEAVES or ((kind is str or kind is bytes) and len(value) <= SHORT_TEXT):
             return value
+        if kind in PLAIN:
+            return self._container(value, kind, owner, key)
         if kind in TRACKED:
             self.joins.append((value, owner, key))
             return value
-        if kind is str and len(value) <= MAX_BYTES:
+        if kind in DURABLE_CLASSES:
             return value
-        self.path.append(step)
-        self.depth += 1
+        self.path.append(key)
         try:
             return self._take(value, kind, owner, key)
         finally:
             self.path.pop()
-            self.depth -= 1
 
     def _take(self, value: Any, kind: type, owner: Any, key: Any) -> Any:
-        if kind in PLAIN:
-            return self._container(value, kind, owner, key)
-        if kind is not tuple and check_leaf(value, _Lazy(self.where)):  # type: ignore[arg-type]
+        if kind is not tuple and check_leaf(value, _Lazy(self.where)):
             return value
-        if self.depth > MAX_DEPTH:
-            refuse(self.where()[:200], f"nested deeper than {MAX_DEPTH}")
+        self._check_depth()
         if kind is tuple or is_namedtuple(kind):
             HELD.add(kind)
-            parts = [self.take(p, owner, key, f"[{i}]") for i, p in enumerate(tuple.__iter__(value))]
+            alone, self.alone = self.alone, False
+            parts = [self.take(p, owner, i) for i, p in enumerate(tuple.__iter__(value))]
+            self.alone = alone
             if all(a is b for a, b in zip(parts, tuple.__iter__(value), strict=True)):
                 return value
             return tuple.__new__(kind, parts)
         if kind is frozenset:
             check_value(value, self.where())
         else:
-            check_instance(value, self.where(), self.depth, self.seen)
+            if self.seen is None:
+                self.seen = set()
+            check_instance(value, self.where(), len(self.path), self.seen)
         return value
 
+    def _check_depth(self) -> None:
+        if len(self.path) > MAX_DEPTH + 1:
+            refuse(self.where()[:200], f"nested deeper than {MAX_DEPTH}")
+
     def _container(self, value: Any, kind: type, owner: Any, key: Any) -> Any:
-        fresh = self.made.get(id(value))
+        identity = id(value)
+        fresh = self.made.get(identity)
         if fresh is None:
             fresh = aliases.known_copy(value)
         if fresh is None:
-            if self.depth > MAX_DEPTH:
-                refuse(self.where()[:200], f"nested deeper than {MAX_DEPTH}")
+            self.path.append(key)
+            self._check_depth()
+            alone = self.alone
+            if alone and len(self.path) > 2:
+                # Reached through a container that nobody else has: is this one held elsewhere?
+                references = getrefcount(value)
+                self.alone = references <= CHILD_REFS.get(type(owner), _NEVER_ALONE)
             fresh = WRAPPERS[kind].__new__(WRAPPERS[kind])
-            self.made[id(value)] = fresh
-            self.watching.append((value, fresh))
+            self.made[identity] = fresh
+            if not self.alone:
+                self.watching.append((value, fresh))
             FILL[kind](fresh, value, self)
+            self.alone = alone
+            self.path.pop()
         self.joins.append((fresh, owner, key))
         return fresh
 
@@ -116,7 +145,7 @@ class _Adoption:
 
     def factory(self, factory: Any) -> Any:
         """Check what a defaultdict makes its values with."""
-        check_factory(factory, self.where())
+        check_factory(factory, _Lazy(self.where))
         return factory
 
 
@@ -124,6 +153,8 @@ class _Lazy(str):
     """A path that is spelt only if a message needs it."""
 
     __slots__ = ("spell",)
+
+    spell: Callable[[], str]
 
     def __new__(cls, spell: Callable[[], str]) -> _Lazy:
         self = super().__new__(cls, "")
@@ -133,22 +164,15 @@ class _Lazy(str):
     def __format__(self, spec: str) -> str:
         return self.spell()
 
-    def __getitem__(self, part: Any) -> str:
-        return self.spell()[part]
 
-
-def step_of(owner: Any, key: Any) -> str:
-    """Return how a path goes on from ``owner`` to ``key``."""
-    return f"[{describe_key(key)}]" if type(owner) in TRACKED else f".{key}"
-
-
-def prepare(value: Any, owner: Any, key: Any) -> tuple[Any, _Adoption | None]:
+def prepare(value: Any, owner: Any, key: Any, alone: bool = False) -> tuple[Any, Adoption | None]:
     """Check ``value`` and build what is to be stored for it; nothing that exists is changed.
 
     Args:
         value: what is to be written.
         owner: the durable object or container that gets it.
         key: the attribute, key or index it gets it at.
+        alone: whether nobody but the caller's expression holds ``value``.
 
     Returns:
         What to store, and what to give to :func:`settle` once it is stored.
@@ -156,22 +180,23 @@ def prepare(value: Any, owner: Any, key: Any) -> tuple[Any, _Adoption | None]:
     Raises:
         NotDurableError: if no tap can hold it.
     """
-    if type(value) in QUICK:
+    kind = type(value)
+    if kind in LEAVES or kind in DURABLE_CLASSES or (kind is str and len(value) <= SHORT_TEXT):
         return value, None
-    adoption = _Adoption(lambda: path_of(owner))
-    stored = adoption.take(value, owner, key, step_of(owner, key))
+    adoption = Adoption(owner, key, alone)
+    stored = adoption.take(value, owner, key)
     return stored, adoption if adoption.joins else None
 
 
 def prepare_key(key: Any, owner: Any) -> None:
     """Check a new dict key or set element of ``owner``."""
     kind = type(key)
-    if kind in QUICK or (kind is str and len(key) <= MAX_BYTES):
+    if kind in QUICK or (kind is str and len(key) <= SHORT_TEXT):
         return
     check_value(key, f"{path_of(owner)}[key {describe_key(key)}]")
 
 
-def settle(adoption: _Adoption | None) -> None:
+def settle(adoption: Adoption | None) -> None:
     """Record the owners of what :func:`prepare` built, now that it is stored."""
     if adoption is None:
         return
@@ -182,26 +207,15 @@ def settle(adoption: _Adoption | None) -> None:
         join(container, owner, key)
 
 
-def restore(value: Any, owner: Any, key: Any) -> Any:
-    """Return the tracked form of a value that comes from a tap: no check, no watch, no marking."""
-    adoption = _Restoring(str)
-    stored = adoption.take(value, owner, key, "")
-    for container, holder, where in reversed(adoption.joins):
-        join(container, holder, where)
-    return stored
-
-
-class _Restoring(_Adoption):
-    """The walk over a value that comes from a tap."""
+class _Restoring(Adoption):
+    """The walk over a value that comes from a tap: no check, no watch."""
 
     __slots__ = ()
 
     def _take(self, value: Any, kind: type, owner: Any, key: Any) -> Any:
-        if kind in PLAIN:
-            return self._container(value, kind, owner, key)
-        if kind is tuple or kind in HELD or (issubclass(kind, tuple) and is_namedtuple(kind)):
+        if kind is tuple or (issubclass(kind, tuple) and is_namedtuple(kind)):
             HELD.add(kind)
-            parts = [self.take(p, owner, key, "") for p in tuple.__iter__(value)]
+            parts = [self.take(p, owner, key) for p in tuple.__iter__(value)]
             if all(a is b for a, b in zip(parts, tuple.__iter__(value), strict=True)):
                 return value
             return tuple.__new__(kind, parts)
@@ -221,3 +235,21 @@ class _Restoring(_Adoption):
 
     def factory(self, factory: Any) -> Any:
         return factory
+
+
+def restore(value: Any, owner: Any, key: Any) -> Any:
+    """Return the tracked form of a value that comes from a tap: no check, no watch, no marking."""
+    restoring = _Restoring(owner, key, False)
+    stored = restoring.take(value, owner, key)
+    for container, holder, where in reversed(restoring.joins):
+        join(container, holder, where)
+    return stored
+
+
+def restore_items(fresh: Any, plain: Any) -> None:
+    """Fill the blank tracked container ``fresh`` with what the plain one of its kind holds, from a tap."""
+    restoring = _Restoring(fresh, None, False)
+    kind = next(base for base in type(fresh).__mro__ if base in FILL)
+    FILL[kind](fresh, plain, restoring)
+    for container, holder, where in reversed(restoring.joins):
+        join(container, holder, where)

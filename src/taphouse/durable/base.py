@@ -7,6 +7,7 @@ a write is tracked, nor what a Factory or an Application is.
 
 from __future__ import annotations
 
+import gc
 import types
 from collections import deque
 from typing import Any, ClassVar, NoReturn
@@ -37,6 +38,8 @@ class Durable(Tracked):
     durable objects, instances of ordinary classes, classes, functions.  Names that
     begin with ``_v_`` hold anything and are never saved.
     """
+
+    __dict__ = property(lambda self: types.MappingProxyType(self._tap_state))  # type: ignore[assignment]
 
     _tap_is_durable: ClassVar[bool] = True
     _tap_owner: ClassVar[None] = None
@@ -104,24 +107,14 @@ def _refuse_slots(cls: type) -> None:
 
 def _guard_dict(cls: type) -> None:
     """Make ``obj.__dict__`` the read-only view although a plain base before Durable has its own."""
-    for base in cls.__mro__:
-        if "__dict__" in base.__dict__:
-            if (
-                not isinstance(base.__dict__["__dict__"], types.GetSetDescriptorType)
-                or base in Tracked.__mro__
-            ):
-                return
-            break
-    # A class namespace refuses the name once the class is made; its dict itself does not.
-    import gc
-
-    (space,) = (d for d in gc.get_referents(cls.__dict__) if type(d) is dict)
-    space["__dict__"] = _view_of_dict()
+    first = next(base.__dict__["__dict__"] for base in cls.__mro__ if "__dict__" in base.__dict__)
+    if first is Durable.__dict__["__dict__"]:
+        return
+    # No assignment takes this name once the class is made, so it goes into the class's own dict,
+    # which the collector hands out.
+    (space,) = (held for held in gc.get_referents(cls.__dict__) if type(held) is dict)
+    space["__dict__"] = Durable.__dict__["__dict__"]
     cls._tap_is_durable = True  # type: ignore[attr-defined]  # any assignment drops the type's lookup cache
-
-
-def _view_of_dict() -> Any:
-    return next(b.__dict__["__dict__"] for b in Tracked.__mro__ if "__dict__" in b.__dict__)
 
 
 def raw_state(obj: Any) -> dict[str, Any]:

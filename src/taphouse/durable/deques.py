@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from sys import getrefcount
 from typing import Any, SupportsIndex
 
 from taphouse.durable.adoption import FILL, WRAPPERS, prepare, settle
@@ -17,6 +18,7 @@ from taphouse.durable.container import (
     let_go,
     log_op,
 )
+from taphouse.durable.holding import ALONE_IN_METHOD
 from taphouse.durable.lists import find_identity, prepare_all
 
 __all__ = ["TrackedDeque"]
@@ -43,7 +45,8 @@ class TrackedDeque(Container, deque):  # type: ignore[type-arg]
         self.extend(values)
 
     def append(self, value: Any, /) -> None:
-        stored, adoption = prepare(value, self, len(self))
+        alone = getrefcount(value) <= ALONE_IN_METHOD
+        stored, adoption = prepare(value, self, len(self), alone)
         log = begin_change(self)
         if self.maxlen is not None and len(self) >= self.maxlen:
             if not self.maxlen:
@@ -234,7 +237,7 @@ class TrackedDeque(Container, deque):  # type: ignore[type-arg]
 
 
 def _fill(fresh: TrackedDeque, plain: deque[Any], adoption: Any) -> None:
-    deque.__init__(fresh, [adoption.take(v, fresh, i, f"[{i}]") for i, v in enumerate(plain)], plain.maxlen)
+    deque.__init__(fresh, [adoption.take(v, fresh, i) for i, v in enumerate(plain)], plain.maxlen)
 
 
 WRAPPERS[deque] = TrackedDeque

@@ -7,6 +7,7 @@ mutates ends in ``__setitem__``, ``__delitem__`` or a snapshot.
 from __future__ import annotations
 
 from collections.abc import Callable
+from sys import getrefcount
 from typing import Any
 
 from taphouse.durable.adoption import FILL, WRAPPERS, prepare, prepare_key, settle
@@ -20,6 +21,7 @@ from taphouse.durable.container import (
     let_go,
     log_op,
 )
+from taphouse.durable.holding import ALONE_IN_SETITEM
 from taphouse.durable.kinds import QUICK
 from taphouse.durable.ownership import HELD
 
@@ -43,7 +45,8 @@ class DictMethods(Container):
         if type(value) in QUICK:
             stored, adoption = value, None
         else:
-            stored, adoption = prepare(value, self, key)
+            alone = getrefcount(value) <= ALONE_IN_SETITEM
+            stored, adoption = prepare(value, self, key, alone)
         old = dict.get(self, key, _MISSING)  # type: ignore[arg-type]
         log = begin_change(self)
         self._raw_set(key, stored)
@@ -224,22 +227,8 @@ def fill_dict(fresh: Any, plain: Any, adoption: Any) -> None:
         if type(key) is not str:
             check(key)
         if type(value) not in QUICK:
-            value = take(value, fresh, key, _Step(key))
+            value = take(value, fresh, key)
         put(key, value)
-
-
-class _Step:
-    """A key in a path, spelt only if a message needs it."""
-
-    __slots__ = ("key",)
-
-    def __init__(self, key: Any) -> None:
-        self.key = key
-
-    def __str__(self) -> str:
-        from taphouse.durable.checking import describe_key
-
-        return f"[{describe_key(self.key)}]"
 
 
 WRAPPERS[dict] = TrackedDict

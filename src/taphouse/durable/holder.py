@@ -92,7 +92,7 @@ def _combine(cls: Any, version: int, name: str | None) -> Any:
         "__doc__": cls.__doc__,
         "__annotations__": dict(cls.__dict__.get("__annotations__", {})),
         "__wrapped__": cls,
-        "__dict__": next(b.__dict__["__dict__"] for b in Durable.__mro__ if "__dict__" in b.__dict__),
+        "__dict__": Durable.__dict__["__dict__"],
     }
     return type(cls)(cls.__name__, (cls, Durable), space, version=version, name=name)
 

@@ -23,8 +23,10 @@ from typing import Any
 
 __all__ = [
     "DURABLE_CLASSES",
+    "LEAVES",
     "QUICK",
     "SCALARS",
+    "SHORT_TEXT",
     "a_or_an",
     "class_problem",
     "describe_kind",
@@ -49,6 +51,12 @@ SCALARS: frozenset[type] = QUICK | {
     ipaddress.IPv4Interface, ipaddress.IPv6Interface,
 }  # fmt: skip
 """Exact types of immutable values without parts of other types (time zones apart)."""
+
+LEAVES: frozenset[type] = SCALARS - {str, bytes, datetime.time, datetime.datetime, zoneinfo.ZoneInfo}
+"""Exact types of SCALARS that need no look at their length or time zone."""
+
+SHORT_TEXT = 1 << 20
+"""Text and bytes up to this length are written without a further look."""
 
 DURABLE_CLASSES: set[type] = set()
 """Every class derived from Durable; membership of the exact type tells a durable object."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from taphouse.durable import aliases, undo
-from taphouse.durable.adoption import FILL, restore
+from taphouse.durable.adoption import restore, restore_items
 from taphouse.durable.checking import Strictness
 from taphouse.durable.kinds import QUICK
 from taphouse.durable.ownership import TRACKED, attached_home, home_of, path_of
@@ -225,24 +225,9 @@ def restore_state(obj: Any, state: dict[str, Any]) -> None:
         attributes[name] = value if type(value) in QUICK else restore(value, obj, name)
 
 
-def restore_container(container: Any, items: Any = None) -> None:
+def restore_container(container: Any, items: Any) -> None:
     """Fill a blank tracked container from a plain one: no check, no tracking."""
-    plain_type = next(base for base in type(container).__mro__ if base in FILL)
-
-    class Taking:
-        @staticmethod
-        def take(value: Any, owner: Any, key: Any, step: Any) -> Any:
-            return restore(value, owner, key)
-
-        @staticmethod
-        def key(key: Any) -> Any:
-            return key
-
-        @staticmethod
-        def factory(factory: Any) -> Any:
-            return factory
-
-    FILL[plain_type](container, items, Taking)
+    restore_items(container, items)
 
 
 __all__ += [

@@ -8,6 +8,7 @@ be seen: ``list.append(tracked, x)`` and C code that takes any list apart
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from sys import getrefcount
 from typing import Any, SupportsIndex
 
 from taphouse.durable.adoption import FILL, WRAPPERS, prepare, settle
@@ -21,6 +22,7 @@ from taphouse.durable.container import (
     let_go,
     log_op,
 )
+from taphouse.durable.holding import ALONE_IN_METHOD, ALONE_IN_SETITEM
 from taphouse.durable.kinds import QUICK
 from taphouse.durable.ownership import HELD
 
@@ -101,11 +103,13 @@ class TrackedList(Container, list):  # type: ignore[type-arg]
                 return
             self._replace_steps(index, values)
             return
-        at = _position(self, index, "list assignment index out of range")
         if type(value) in QUICK:
             stored, adoption = value, None
+            at = _position(self, index, "list assignment index out of range")
         else:
-            stored, adoption = prepare(value, self, at)
+            alone = getrefcount(value) <= ALONE_IN_SETITEM
+            at = _position(self, index, "list assignment index out of range")
+            stored, adoption = prepare(value, self, at, alone)
         log = begin_change(self)
         old = list.__getitem__(self, at)
         list.__setitem__(self, at, stored)
@@ -152,7 +156,8 @@ class TrackedList(Container, list):  # type: ignore[type-arg]
         if type(value) in QUICK:
             stored, adoption = value, None
         else:
-            stored, adoption = prepare(value, self, size)
+            alone = getrefcount(value) <= ALONE_IN_METHOD
+            stored, adoption = prepare(value, self, size, alone)
         log = begin_change(self)
         list.append(self, stored)
         if self._tap_row is not None:
@@ -248,7 +253,7 @@ def _fill(fresh: TrackedList, plain: list[Any], adoption: Any) -> None:
     take = adoption.take
     list.extend(
         fresh,
-        [v if type(v) in QUICK else take(v, fresh, i, f"[{i}]") for i, v in enumerate(plain)],
+        [v if type(v) in QUICK else take(v, fresh, i) for i, v in enumerate(plain)],
     )
 
 

@@ -17,7 +17,9 @@ from taphouse.durable.container import (
     is_plain_key,
     log_op,
 )
+from taphouse.durable.deques import TrackedDeque
 from taphouse.durable.dicts import DictMethods, fill_dict
+from taphouse.durable.holding import measure_children
 from taphouse.durable.ownership import path_of
 
 __all__ = ["TrackedCounter", "TrackedDefaultDict", "TrackedOrderedDict"]
@@ -231,3 +233,5 @@ for _plain, _tracked, _fill in (
     WRAPPERS[_plain] = _tracked
     FILL[_plain] = _fill
     add_kind(_tracked)
+
+measure_children()

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from _thread import get_ident
 from collections.abc import Callable
-from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar, Self
 
 __all__ = ["LedgerCore", "Row", "Tracked", "install", "set_row"]
 
@@ -96,33 +95,35 @@ class Row:
 
 
 class _Layout:
-    """The memory of a tracked object; a class of its own so that ``__dict__`` below can be overridden."""
-
-    __slots__ = ("__dict__", "__weakref__", "_tap_row", "_tap_state")
+    __slots__ = ("__weakref__", "_tap_row", "_tap_state")
 
 
-_real_dict = _Layout.__dict__["__dict__"].__get__
+class _WithDict(_Layout):
+    # Without __slots__, so that the interpreter keeps the attribute dict as it does for any
+    # class: reads stay as fast as those of a plain object.
+    pass
+
+
+_real_dict = _WithDict.__dict__["__dict__"].__get__
 _set_row = _Layout.__dict__["_tap_row"].__set__
 _set_state = _Layout.__dict__["_tap_state"].__set__
 
 
-class Tracked(_Layout):
+class Tracked(_WithDict):
     """An object whose attribute writes are tracked."""
 
     __slots__ = ()
 
-    _tap_names: set[str] = set()
+    _tap_names: ClassVar[set[str]] = set()
     """Names known, per class, to be ordinary attributes; filled by the slow path."""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         self = super().__new__(cls)
         if (args or kwargs) and cls.__init__ is object.__init__:
             raise TypeError(f"{cls.__name__}() takes no arguments")
         _set_row(self, None)
         _set_state(self, _real_dict(self))
         return self
-
-    __dict__ = property(lambda self: MappingProxyType(self._tap_state))  # type: ignore[assignment]
 
     def __setattr__(self, name: str, value: Any) -> None:
         if type(value) in _quick and not _blocks and name in self._tap_names:

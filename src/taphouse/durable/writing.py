@@ -7,10 +7,12 @@ know which tracker is in use.
 
 from __future__ import annotations
 
+from sys import getrefcount
 from typing import Any
 
 from taphouse.durable import undo
 from taphouse.durable.adoption import prepare, settle
+from taphouse.durable.holding import measure_setattr
 from taphouse.durable.kinds import QUICK
 from taphouse.durable.ownership import HELD, check_writer, leave_all
 from taphouse.durable.twin import install
@@ -67,7 +69,8 @@ def write(obj: Any, name: str, value: Any) -> None:
     row = obj._tap_row
     if row is not None:
         check_writer(row, obj)
-    stored, adoption = (value, None) if type(value) in QUICK else prepare(value, obj, name)
+    alone = getrefcount(value) <= _ALONE
+    stored, adoption = (value, None) if type(value) in QUICK else prepare(value, obj, name, alone)
     log = _before(obj)
     state = obj._tap_state
     old = state.get(name, _MISSING)
@@ -123,4 +126,5 @@ def copy_attributes(obj: Any, copy: Any) -> Any:
     return twin
 
 
+_ALONE = measure_setattr()
 install(write, erase, QUICK, HELD, undo.BLOCKS)
