@@ -1,0 +1,98 @@
+"""The server that the kill -9 tests shoot at: one-time keys, with a witness outside the tap.
+
+Every key changes several durable values in one turn of the loop, one of them a
+dict that grows past the size at which it gets rows of its own, so that an epoch
+that is not atomic, or a fold that loses a row, shows as values that disagree.
+
+The witness is a plain append-only file, written by ``write(2)``, so it outlives
+kill -9.  ``begin`` and ``end`` bracket the calls into the store, ``commit N``
+says that the commit that holds key N has returned, ``thaw N whole|TORN`` what a
+new process found.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import os
+from collections.abc import Callable
+from typing import Any
+
+from taphouse import Application, Factory, Protocol, durable
+from taphouse.persist import SqliteStore
+
+WITNESS = os.open(os.environ["TAPHOUSE_WITNESS"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+
+def say(line: str) -> None:
+    os.write(WITNESS, line.encode() + b"\n")
+
+
+def bracketed(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``call`` with a line in the witness before and after it; nothing else is changed."""
+
+    def bracket(*args: Any, **kwargs: Any) -> Any:
+        say("begin")
+        result = call(*args, **kwargs)
+        say("end")
+        return result
+
+    return bracket
+
+
+for name in ("commit", "fold"):
+    setattr(SqliteStore, name, bracketed(getattr(SqliteStore, name)))
+
+
+class OneTimeKey(Protocol):
+    def connection_made(self, transport: Any) -> None:
+        key = self.factory.give()
+        transport.write(b"%d\n" % key)
+        transport.close()
+        self.factory.bear_witness(key)
+
+
+class Keys(Factory):
+    protocol = OneTimeKey
+
+    def __init__(self) -> None:
+        self.nextkey = 0
+        self.given: dict[int, str] = {}
+        self.last: collections.deque[int] = collections.deque(maxlen=5)
+        self.tens = 0
+
+    def give(self) -> int:
+        key = self.nextkey
+        self.nextkey += 1
+        self.given[key] = f"key {key}"
+        self.last.append(key)
+        if self.nextkey % 10 == 0:
+            self.tens += 1
+        return key
+
+    def is_whole(self) -> bool:
+        """Whether all values are of the same instant."""
+        newest = range(max(0, self.nextkey - 5), self.nextkey)
+        return (
+            list(self.given) == list(range(self.nextkey))
+            and all(value == f"key {key}" for key, value in self.given.items())
+            and list(self.last) == list(newest)
+            and self.tens == self.nextkey // 10
+        )
+
+    def started(self) -> None:
+        self._v_tasks: set[asyncio.Task[None]] = set()
+        say(f"thaw {self.nextkey} {'whole' if self.is_whole() else 'TORN'}")
+
+    def bear_witness(self, key: int) -> None:
+        task = asyncio.ensure_future(self.witness(key))
+        self._v_tasks.add(task)
+        task.add_done_callback(self._v_tasks.discard)
+
+    async def witness(self, key: int) -> None:
+        await durable.committed()
+        say(f"commit {key}")
+
+
+app = Application("underfire")
+app.listenUNIX("fire.sock", Keys())
