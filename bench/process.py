@@ -49,13 +49,15 @@ class Running:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def private_bytes(self) -> int:
-        """Return the memory that exists only for this process: private dirty and clean pages."""
-        total = 0
+        """Return the memory that this process alone has written: heap and stack, no mapped files.
+
+        Clean pages are left out: whether they are private depends on who else runs the same libraries.
+        """
         for line in Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines():
             name, _, amount = line.partition(":")
-            if name in ("Private_Clean", "Private_Dirty"):
-                total += int(amount.split()[0]) * 1024
-        return total
+            if name == "Private_Dirty":
+                return int(amount.split()[0]) * 1024
+        raise BenchError(f"/proc/{self.pid}/smaps_rollup has no Private_Dirty")
 
 
 @contextmanager
@@ -64,7 +66,7 @@ def serving(
     port: int,
     cores: frozenset[int],
     folder: Path,
-    environment: Mapping[str, str] | None = None,
+    environment: Mapping[str, str],
 ) -> Iterator[Running]:
     """Run a server in the foreground while the block runs; 127.0.0.1:``port`` accepts from its begin."""
     with started(command, cores, folder, environment) as process:
@@ -74,14 +76,14 @@ def serving(
 
 @contextmanager
 def started(
-    command: Sequence[str], cores: frozenset[int], folder: Path, environment: Mapping[str, str] | None = None
+    command: Sequence[str], cores: frozenset[int], folder: Path, environment: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run ``command`` on ``cores`` in ``folder`` while the block runs; what it says goes to ``output``."""
     with (folder / "output").open("wb") as output, on_cores(cores):
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env={**os.environ, **(environment or {})},
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -7,6 +7,7 @@ one work folder, outside the source tree's tracked files. Knows how to make tool
 from __future__ import annotations
 
 import importlib.util
+import os
 import random
 import shutil
 import socket
@@ -51,6 +52,16 @@ class Workshop:
         if not command.exists():
             raise Unavailable(f"{command} does not exist: install the package with pip install -e .")
         return command
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of everything measured: this one without Python's switches, byte code kept.
+
+        An installed package has its byte code beside it. A checkout, or a shell with PYTHONDONTWRITEBYTECODE,
+        would compile every module at every start; so all byte code is kept in the work folder, for all sides.
+        """
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        return {**kept, "PYTHONPYCACHEPREFIX": str(self.folder / "bytecode")}
 
     def compiled(self, source: Path) -> Path:
         """Compile one C file (again only if it is newer) and return the program.

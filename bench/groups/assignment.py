@@ -7,7 +7,6 @@ nine loops, so that what differs is the assignment.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +36,7 @@ class Assignment:
         with on_cores(self.workshop.cores.server):
             made = subprocess.run(
                 command,
-                env={**os.environ, "TAPHOUSE_PURE": self.pure},
+                env={**self.workshop.environment, "TAPHOUSE_PURE": self.pure},
                 capture_output=True,
                 text=True,
                 check=False,

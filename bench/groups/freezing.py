@@ -7,7 +7,6 @@ checks are not in the time. Both sides write to disk with the care that a file n
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +47,7 @@ class Keeper:
             made = subprocess.run(
                 command,
                 cwd=folder,
-                env={**os.environ, "TAPHOUSE_PURE": self.pure},
+                env={**self.workshop.environment, "TAPHOUSE_PURE": self.pure},
                 capture_output=True,
                 text=True,
                 check=False,

@@ -1,8 +1,8 @@
 """Memory per idle connection: what 5,000 clients that have said hello and then wait cost the server.
 
-A sample opens 500 connections first, so that what is paid once is paid, and then 5,000 more; each sends one
+A sample opens 100 connections first, so that what is paid once is paid, and then 4,900 more; each sends one
 request and gets its reply, then nothing. The figure is the growth of the server's private memory divided by
-5,000. The kernel's socket buffers are the same for everybody and not counted.
+4,900. The kernel's socket buffers are the same for everybody and not counted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bench.group import Group
 from bench.process import serving
 from bench.workshop import SERVERS, Workshop, free_port
 
-SETTLING, COUNTED = 500, 5000
+SETTLING, COUNTED = 100, 4900
 DESCRIPTORS = SETTLING + COUNTED + 500
 REPLY_LIMIT_S = 10.0
 
@@ -39,12 +39,13 @@ class IdleServer:
         """Start the server afresh, connect, and return what each connection added."""
         port = free_port()
         command = [part.replace("{port}", str(port)) for part in self.command]
+        environment = {**self.workshop.environment, "BENCH_PORT": str(port)}
         cores = self.workshop.cores
         with (
             many_descriptors(),
             self.workshop.run_folder() as folder,
             on_cores(cores.load),
-            serving(command, port, cores.server, folder, {"BENCH_PORT": str(port)}) as server,
+            serving(command, port, cores.server, folder, environment) as server,
             contextlib.ExitStack() as clients,
         ):
             for number in range(SETTLING):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -35,19 +35,18 @@ TWISTED, TWISTED_UVLOOP = "Twisted, default reactor", "Twisted, asyncioreactor o
 
 @dataclass(frozen=True)
 class EchoServer:
-    """Takes samples of one echo server; ``{port}`` in ``command`` and ``environment`` is its port."""
+    """Takes samples of one echo server; its port is ``{port}`` in ``command``, and BENCH_PORT."""
 
     workshop: Workshop
     loader: list[str]
     command: list[str]
-    environment: Mapping[str, str]
 
     @contextmanager
     def standing(self) -> Iterator[Measure]:
         """Start the server, warm it up, and give what takes a sample."""
         port = free_port()
         command = [part.replace("{port}", str(port)) for part in self.command]
-        environment = {key: value.replace("{port}", str(port)) for key, value in self.environment.items()}
+        environment = {**self.workshop.environment, "BENCH_PORT": str(port)}
         cores = self.workshop.cores
         seconds = self.workshop.seconds or MEASURE_S
         loading = [*self.loader, "127.0.0.1", str(port), str(CONNECTIONS), str(REQUEST_BYTES), str(WARM_S)]
@@ -88,7 +87,7 @@ def load(command: list[str], server: Running) -> Sample:
 def taphouse(workshop: Workshop) -> Contestant:
     """Taphouse's own twistd in the foreground."""
     command = [str(workshop.twistd), "-n", "-y", str(SERVERS / "echo_taphouse.py")]
-    return _contestant(workshop, TAPHOUSE, command, "twistd -n -y", BENCH_PORT="{port}")
+    return _contestant(workshop, TAPHOUSE, command, "twistd -n -y")
 
 
 def bare_uvloop(workshop: Workshop) -> Contestant:
@@ -126,13 +125,11 @@ def _twisted(workshop: Workshop, name: str, reactor: str) -> Contestant:
     return _contestant(workshop, name, command, f"Twisted {workshop.peer_version('twisted')}")
 
 
-def _contestant(
-    workshop: Workshop, name: str, command: list[str], detail: str = "", **environment: str
-) -> Contestant:
+def _contestant(workshop: Workshop, name: str, command: list[str], detail: str = "") -> Contestant:
     loader = workshop.load_generator("pingpong")
     if loader[-1].endswith(".py"):
         detail = f"{detail}; loaded by Python, which may be what was measured".lstrip("; ")
-    return Contestant(name, EchoServer(workshop, loader, command, environment).standing, detail)
+    return Contestant(name, EchoServer(workshop, loader, command).standing, detail)
 
 
 def _beside(metric: Metric, peer: str, goal: Goal | None = None) -> Comparison:

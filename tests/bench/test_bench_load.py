@@ -35,10 +35,10 @@ def pingpong(generator, port, connections=4, size=32):
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
 
 
-def test_an_echo_server_is_measured_and_stopped(generator, tmp_path):
+def test_an_echo_server_is_measured_and_stopped(generator, workshop, tmp_path):
     port = free_port()
     command = [sys.executable, str(SERVERS / "echo_uvloop.py"), str(port)]
-    with serving(command, port, available_cores(), tmp_path) as server:
+    with serving(command, port, available_cores(), tmp_path, workshop.environment) as server:
         found = pingpong(generator, port)
         assert server.cpu_s() > 0
         assert server.private_bytes() > 2**20
@@ -96,10 +96,10 @@ def test_a_closed_connection_fails_the_measurement(generator, answering):
     assert found.returncode == 3
 
 
-def test_a_server_that_cannot_start_is_told_with_its_last_words(tmp_path):
+def test_a_server_that_cannot_start_is_told_with_its_last_words(workshop, tmp_path):
     command = [sys.executable, "-c", "raise SystemExit('no such application')"]
     with (
         pytest.raises(BenchError, match="ended with 1: no such application"),
-        serving(command, free_port(), available_cores(), tmp_path),
+        serving(command, free_port(), available_cores(), tmp_path, workshop.environment),
     ):
         pytest.fail("it serves")
