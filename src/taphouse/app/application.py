@@ -124,6 +124,15 @@ class Application(Endpoints, ServiceCollection, config=("name", "uid", "gid")):
         """Run inside of somebody else's loop: ``async with app.running() as server``.
 
         No signal handlers, no pidfile; ``server.addresses`` says where it listens.
+
+        Args:
+            options: ``save=False`` remembers nothing and opens no file; ``state`` and ``run_directory``
+                say where the state lies, ``fresh=True`` sets it aside, ``drop`` names stored objects to
+                forget; limits such as ``drain_s=1.0``.
+
+        Raises:
+            TypeError: for an option that does not exist.
+            TaphouseError: if the start fails.
         """
         return verbs.running(self, **options)
 
