@@ -132,6 +132,20 @@ def end_process(pid: int) -> None:
         os.close(descriptor)
 
 
+def wait_ended(process: subprocess.Popen[bytes], limit_s: float) -> int:
+    """Return the exit status of ``process`` as soon as it ends. Raises BenchError after ``limit_s``.
+
+    Not ``Popen.wait(timeout)``: that looks every 50 ms.
+    """
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        if not _wait_gone(descriptor, limit_s):
+            raise BenchError(f"process {process.args!r} has not ended after {limit_s:g} s")
+    finally:
+        os.close(descriptor)
+    return process.wait()
+
+
 def _wait_gone(descriptor: int, limit_s: float) -> bool:
     waiting = select.poll()
     waiting.register(descriptor, select.POLLIN)

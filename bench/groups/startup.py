@@ -7,6 +7,7 @@ server, its byte code already compiled.
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from bench.comparison import Comparison, Goal, Metric
 from bench.contestant import BenchError, Contestant, Sample, afresh
 from bench.cores import on_cores
 from bench.group import Group
-from bench.process import accepts, end_process, last_words, started, wait_accepting
+from bench.process import Running, accepts, end_process, last_words, started, wait_accepting, wait_ended
 from bench.workshop import SERVERS, Workshop, free_port
 
 FOREGROUND, SOURCE, DAEMON = "taphouse twistd -n -f", "taphouse twistd -n -y", "taphouse twistd -f"
@@ -25,6 +26,7 @@ TWISTED, TWISTED_DAEMON = "Twisted twistd -n -y", "Twisted twistd -y"
 BARE = "bare script"
 
 TIME = Metric("listening_ms", "ms", "lower")
+CPU = Metric("cpu_ms", "ms of CPU", "lower")
 DAEMON_LIMIT_S = 20.0
 PIDFILE = "twistd.pid"
 
@@ -48,16 +50,26 @@ class Start:
             if self.prepare is not None:
                 self.prepare(folder, port)
             with on_cores(cores.load):
+                others_cpu_s = children_cpu_s()
                 begin = time.perf_counter()
                 with started(command, cores.server, folder, environment) as process:
                     if self.detaches:
                         wait_detached(process, port, folder)
+                        listening_s = time.perf_counter() - begin
+                        daemon = Running(int((folder / PIDFILE).read_text()))
+                        cpu_s = children_cpu_s() - others_cpu_s + daemon.cpu_s()
+                        end_process(daemon.pid)
                     else:
                         wait_accepting(port, process, folder)
-                    listening_s = time.perf_counter() - begin
-                if self.detaches:
-                    end_process(int((folder / PIDFILE).read_text()))
-        return {"listening_ms": listening_s * 1e3}
+                        listening_s = time.perf_counter() - begin
+                        cpu_s = Running(process.pid).cpu_s()
+        return {"listening_ms": listening_s * 1e3, "cpu_ms": cpu_s * 1e3}
+
+
+def children_cpu_s() -> float:
+    """Return the processor time of all children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def wait_detached(process: subprocess.Popen[bytes], port: int, folder: Path) -> None:
@@ -65,10 +77,7 @@ def wait_detached(process: subprocess.Popen[bytes], port: int, folder: Path) -> 
 
     A port that opens later than the parent returns is waited for: Twisted's does, and its time counts too.
     """
-    try:
-        status = process.wait(DAEMON_LIMIT_S)
-    except subprocess.TimeoutExpired:
-        raise BenchError(f"not detached after {DAEMON_LIMIT_S:g} s: {last_words(folder)}") from None
+    status = wait_ended(process, DAEMON_LIMIT_S)
     if status:
         raise BenchError(f"the start ended with {status}: {last_words(folder)}")
     if not accepts(port):
@@ -161,5 +170,8 @@ STARTUP = Group(
         Comparison("start in the foreground", TIME, FOREGROUND, BARE, Goal(1.5)),
         Comparison("start from source", TIME, SOURCE, TWISTED, Goal(0.6)),
         Comparison("start from source", TIME, SOURCE, BARE),
+        Comparison("start in the foreground", CPU, FOREGROUND, TWISTED),
+        Comparison("start in the foreground", CPU, FOREGROUND, BARE),
+        Comparison("start as a daemon", CPU, DAEMON, TWISTED_DAEMON),
     ),
 )
