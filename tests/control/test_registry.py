@@ -95,7 +95,7 @@ def test_a_server_is_found_by_name_by_its_tap_and_by_what_it_was_started_from(
     monkeypatch.chdir(tmp_path)
     registration = register(name="otk", tap="otk-shutdown.tap", source="otk-start.tap")
     try:
-        for which in ("otk", "otk-shutdown.tap", "otk-start.tap", "hard.tap", "soft.tap"):
+        for which in ("otk", str(os.getpid()), "otk-shutdown.tap", "otk-start.tap", "hard.tap", "soft.tap"):
             assert find_server(which) == registration.entry
         for which in ("other.tap", "nosuch", ""):
             with pytest.raises(NotRunningError, match="these run: otk") as caught:

@@ -119,7 +119,7 @@ def test_a_dump_shows_threads_and_tasks_with_their_stacks(loop: asyncio.Abstract
 
 
 SERVER = """
-import asyncio, os, signal, sys
+import asyncio, logging, os, signal, sys
 from taphouse.daemon import Intentions, LogSettings, Signals, hold_signals, open_logs
 
 hold_signals()
@@ -143,6 +143,12 @@ def spin():
     while signals is not None:
         pass
 
+if sys.argv[2] == "nested":
+    def during_the_dump(record):
+        if "SIGQUIT" in record.getMessage():
+            os.kill(os.getpid(), signal.SIGUSR1)
+        return True
+    logging.getLogger("taphouse").addFilter(during_the_dump)
 if sys.argv[2] == "hung":
     loop.call_soon(spin)
 loop.call_soon(print, "running")
@@ -189,6 +195,24 @@ def test_a_real_server_survives_usr1_hup_and_quit_and_stops_on_term(kind: str) -
         child.send_signal(signal.SIGTERM)
         read_until(child, "stopped by SIGTERM")
         assert child.wait(30) == 0
+    finally:
+        child.kill()
+        child.communicate()
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
+def test_one_signal_counts_once_even_if_another_comes_at_the_same_moment(kind: str) -> None:
+    child = start(kind, "nested")  # SIGUSR1 comes while SIGQUIT is handled
+    try:
+        read_until(child, "running")
+        text = ""
+        for _ in range(3):
+            child.send_signal(signal.SIGQUIT)
+            text += read_until(child, "rotated")
+        child.send_signal(signal.SIGTERM)
+        text += read_until(child, "stopped by SIGTERM")
+        assert text.count("rotated") == 3
     finally:
         child.kill()
         child.communicate()

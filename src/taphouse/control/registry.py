@@ -1,4 +1,4 @@
-"""The registry: which servers of this user run here, found by name or file.
+"""The registry: which servers of this user run here, found by name, number or file.
 
 A folder of entries and sockets, 0700: ``/run/taphouse`` for root,
 ``$XDG_RUNTIME_DIR/taphouse`` for others, ``/tmp/taphouse-UID`` where neither can
@@ -110,7 +110,7 @@ def find_server(which: str) -> Entry:
     """Find one running server.
 
     Args:
-        which: the application's name, or a file: its tap, or what it was started from.
+        which: the application's name, its process id, or a file: its tap, or what it was started from.
 
     Raises:
         NotRunningError: there is none (69).
@@ -118,6 +118,7 @@ def find_server(which: str) -> Entry:
     """
     servers = list_servers()
     fitting = [entry for entry in servers if entry.name == which]
+    fitting = fitting or [entry for entry in servers if str(entry.pid) == which]
     if not fitting and os.path.exists(which):
         fitting = [entry for entry in servers if _is_same(which, entry.tap)]
         fitting = fitting or [entry for entry in servers if _is_same(which, entry.source)]

@@ -95,10 +95,12 @@ class PidFile:
             NotPermittedError: we may not write there (77).
         """
         deadline = self._system.monotonic() + wait_s
-        while not self._try():
-            if self._system.monotonic() >= deadline:
-                raise self._busy()
-            self._system.sleep(_POLL_S)
+        # Twice at once: the first time it may have been removed just before we locked it.
+        if not self._try():
+            while not self._try():
+                if self._system.monotonic() >= deadline:
+                    raise self._busy()
+                self._system.sleep(_POLL_S)
         self._owner = self._system.getpid()
         _held.add(self)
 

@@ -7,6 +7,7 @@ module must never know how a server stops or restarts.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import io
 import logging
@@ -48,6 +49,7 @@ SIGNAL_TABLE: dict[signal.Signals, Intention] = {
 }
 """Which signal means what."""
 
+_Handler = Callable[[int, FrameType | None], object] | int | signal.Handlers | None
 _HELD = {signal.SIGHUP, signal.SIGUSR1, signal.SIGQUIT}
 
 
@@ -99,26 +101,27 @@ class Signals:
         self._on_terminal = on_terminal
         self._system = system or System()
         self._stop_asked = False
-        self._before: dict[signal.Signals, object] = {}
+        self._before: dict[signal.Signals, _Handler] = {}
 
     def install(self) -> None:
         """Handle the signals of :data:`SIGNAL_TABLE`, also those held since :func:`hold_signals`."""
+        # Not loop.add_signal_handler: uvloop's may call twice for one signal if another comes at the
+        # same moment (it reads both its pipe and a set), and a second SIGTERM means something else.
         for number, intention in SIGNAL_TABLE.items():
-            self._before[number] = signal.getsignal(number)
-            if intention is Intention.DUMP:
-                signal.signal(number, self._dump)
-            else:
-                self._loop.add_signal_handler(number, self.handle, number)
+            handler = self._dump if intention is Intention.DUMP else self._pass_on
+            self._before[number] = signal.signal(number, handler)
         self._system.unblock_signals(_HELD)
 
     def remove(self) -> None:
         """Put back what was before; does nothing if not installed."""
         for number, before in self._before.items():
-            if SIGNAL_TABLE[number] is not Intention.DUMP:
-                self._loop.remove_signal_handler(number)
             # None: a handler of C code, which Python cannot put back
-            signal.signal(number, signal.SIG_DFL if before is None else before)  # type: ignore[arg-type]
+            signal.signal(number, signal.SIG_DFL if before is None else before)
         self._before = {}
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has just been closed: it has stopped anyway
+            self._loop.call_soon_threadsafe(self.handle, signal.Signals(number))
 
     def handle(self, number: signal.Signals) -> None:
         """Act on a signal; on the loop."""
