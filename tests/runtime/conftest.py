@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from certificates import CERTIFICATE, KEY
+
 from taphouse.runtime import make_loop
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]

@@ -8,10 +8,10 @@ import socket
 import stat
 
 import pytest
-
 from certificates import ENCRYPTED_KEY, OTHER_KEY
+
 from taphouse.errors import AddressError, ConfigurationError, NotPermittedError
-from taphouse.runtime import Sockets, binding, bind_listener, bind_plan
+from taphouse.runtime import Sockets, bind_listener, bind_plan, binding
 
 pytestmark = pytest.mark.process
 
@@ -53,7 +53,9 @@ def test_a_busy_udp_port_is_refused_and_not_shared():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        with pytest.raises(AddressError, match=rf"port {port} on 127.0.0.1 \(udp\): address already in use by"):
+        with pytest.raises(
+            AddressError, match=rf"port {port} on 127.0.0.1 \(udp\): address already in use by"
+        ):
             bind_listener({"kind": "udp", "interface": "127.0.0.1", "port": port})
 
 

@@ -78,7 +78,12 @@ class Bench:
         self.clock = JumpingClock()
         self.failures = []
         self.epochs = Epochs(
-            asyncio.get_running_loop(), self.ledger, self.freezer, self.store, self.clock, self.failures.append
+            asyncio.get_running_loop(),
+            self.ledger,
+            self.freezer,
+            self.store,
+            self.clock,
+            self.failures.append,
         )
         self.ledger.on_dirty = self.epochs.changed
         self.ledger.committer = self.epochs
@@ -156,9 +161,8 @@ def test_committed_returns_when_what_changed_before_it_is_durable_and_not_earlie
 def test_committed_inside_of_atomic_is_an_error(run_fast):
     async def main():
         bench = Bench()
-        with pytest.raises(RuntimeError, match="inside of atomic"):
-            with atomic():
-                await bench.epochs.committed()
+        with pytest.raises(RuntimeError, match="inside of atomic"), atomic():
+            await bench.epochs.committed()
 
     run_fast(main())
 

@@ -13,8 +13,15 @@ import weakref
 import pytest
 
 from taphouse.errors import ConfigurationError
-from taphouse.runtime import Connection, OutputWatch, Owner, loop_name, make_client_context, make_loop
-from taphouse.runtime import make_server_context
+from taphouse.runtime import (
+    Connection,
+    OutputWatch,
+    Owner,
+    loop_name,
+    make_client_context,
+    make_loop,
+    make_server_context,
+)
 from taphouse.runtime.datagrams import Endpoint
 
 pytestmark = pytest.mark.process
@@ -343,9 +350,7 @@ def test_tls_in_the_middle_of_a_connection(run, certfile, keyfile):
 
             async def secure(self):
                 loop = asyncio.get_running_loop()
-                self.transport = await loop.start_tls(
-                    self.transport, self, server_context, server_side=True
-                )
+                self.transport = await loop.start_tls(self.transport, self, server_context, server_side=True)
 
             def connection_lost(self, exc):
                 lost.append(self)

@@ -8,7 +8,7 @@ import pytest
 
 from taphouse.app import Application, Service
 from taphouse.runtime import Limits, Runtime
-from taphouse.testing import JumpingClock, settle
+from taphouse.testing import JumpingClock
 
 
 class Diary(Service):

@@ -174,9 +174,7 @@ def test_past_its_limit_the_application_stops_with_an_error(run_fast, caplog):
     async def main():
         clock = JumpingClock()
         failures = []
-        runtime = Runtime(
-            application(Noting("a"), Dying("d")), clock=clock, on_failure=failures.append
-        )
+        runtime = Runtime(application(Noting("a"), Dying("d")), clock=clock, on_failure=failures.append)
         await runtime.start()
         await clock.jump(10)
         assert await runtime.wait_stopped() == 70

@@ -15,6 +15,7 @@ import asyncio
 import inspect
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future as ThreadFuture
@@ -141,7 +142,7 @@ class Epochs(OutputWatch):
 
     def _commit(self) -> None:
         waiting, self._waiting = self._waiting, []
-        began = self._loop.time()
+        began = time.perf_counter()
         try:
             turn = self._freezer.freeze(self._make_plan() if self._make_plan is not None else None)
             self._make_plan = None
@@ -171,7 +172,7 @@ class Epochs(OutputWatch):
     def _committed(self, wrote: bool, waiting: list[asyncio.Future[None]], began: float) -> None:
         if wrote:
             self.commits += 1
-            self._durations.append(self._loop.time() - began)
+            self._durations.append(time.perf_counter() - began)
             if self._fold_timer is None:
                 self._fold_timer = self._clock.call_later(_FOLD_AFTER_S, self._fold)
         for future in waiting:

@@ -76,6 +76,11 @@ class Keeping:
         self.watch: OutputWatch = self._epochs or OutputWatch()
 
     @property
+    def path(self) -> Any:
+        """Where the state is kept; None if it is not."""
+        return self._store.path
+
+    @property
     def failure(self) -> TaphouseError | None:
         """The error of the commit that failed."""
         return self._epochs.failure if self._epochs is not None else None

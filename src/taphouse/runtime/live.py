@@ -44,6 +44,11 @@ class Live:
         self._runtime = runtime
         self._tasks: set[asyncio.Task[None]] = set()
 
+    @property
+    def state_path(self) -> Any:
+        """Where the state is kept; None if it is not."""
+        return self._runtime.keeping.path
+
     def listener_added(self, listener: Listener) -> None:
         """Bind at once, so that a busy port fails the statement; then open."""
         self._refuse_if_stopping(listener.label)

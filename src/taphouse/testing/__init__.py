@@ -7,6 +7,7 @@ fakes by shape.
 """
 
 from taphouse.testing.clock import JumpingClock, settle
+from taphouse.testing.crash import crash_and_thaw
 from taphouse.testing.failing import FailingStore
 from taphouse.testing.system import FakeAccount, FakeExit, FakeSystem
 from taphouse.testing.transports import (
@@ -27,6 +28,7 @@ __all__ = [
     "MemoryPeer",
     "MemoryTransport",
     "connect",
+    "crash_and_thaw",
     "open_datagrams",
     "settle",
 ]

@@ -1,0 +1,118 @@
+"""After a crash the application comes back as of its last commit."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from taphouse.app import Application, Factory, Protocol
+from taphouse.durable import Ledger, durable
+from taphouse.errors import NotDurableError, StorageError
+from taphouse.persist import Freezer, create_state
+from taphouse.runtime import Runtime
+from taphouse.testing import FailingStore, connect, crash_and_thaw, settle
+
+
+class OneTimeKey(Protocol):
+    def connection_made(self, transport):
+        key = self.factory.nextkey
+        self.factory.nextkey += 1
+        self.factory.given.append(key)
+        transport.write(b"%d\n" % key)
+        transport.close()
+
+
+class Keys(Factory):
+    protocol = OneTimeKey
+
+    def __init__(self):
+        self.nextkey = 0
+        self.given = []
+
+
+def keys_of(app):
+    return app.listeners[0].factory
+
+
+def build():
+    app = Application("otk")
+    app.listenTCP(0, Keys(), "127.0.0.1")
+    return app
+
+
+def prepare(app, path, wrap=lambda store: store):
+    ledger = Ledger()
+    ledger.begin(app)
+    store = wrap(create_state(path, seed=None))
+    return Runtime(app, ledger, Freezer(ledger, store), store)
+
+
+def test_an_application_that_does_not_run_comes_back_with_everything():
+    app = build()
+    assert connect(keys_of(app)).receive() == b"0\n"
+    again = crash_and_thaw(app)
+    assert again is not app
+    assert (again.name, keys_of(again).nextkey, keys_of(again).given) == ("otk", 1, [0])
+    assert connect(keys_of(again)).receive() == b"1\n"
+    assert keys_of(app).nextkey == 1
+
+
+def test_what_cannot_be_saved_is_named():
+    app = build()
+    keys_of(app)._v_fine = object()
+    with pytest.raises((NotDurableError, TypeError), match="generator"):
+        keys_of(app).bad = (n for n in ())
+    keys_of(crash_and_thaw(app))
+
+
+def test_a_running_application_comes_back_as_of_its_last_commit(tmp_path):
+    async def main():
+        app = build()
+        runtime = prepare(app, tmp_path / "otk-shutdown.tap")
+        await runtime.start()
+        connect(keys_of(app))
+        connect(keys_of(app))
+        await durable.committed()
+        connect(keys_of(app))  # in this turn: not committed yet
+        again = crash_and_thaw(app)
+        assert (keys_of(again).nextkey, keys_of(again).given) == (2, [0, 1])
+        await settle()
+        assert keys_of(crash_and_thaw(app)).nextkey == 3
+        await runtime.stop()
+
+    asyncio.run(main())
+    again = crash_and_thaw(build(), state=tmp_path / "otk-shutdown.tap")
+    assert keys_of(again).nextkey == 3
+
+
+@pytest.mark.parametrize("fail_at", range(1, 8))
+def test_whichever_write_fails_the_server_stops_and_its_tap_holds_the_last_commit(tmp_path, fail_at):
+    path = tmp_path / "otk-shutdown.tap"
+
+    async def main():
+        app = build()
+        failures = []
+        runtime = prepare(app, path, lambda store: FailingStore(store, fail_at))
+        runtime._on_failure = failures.append
+        committed = 0
+        try:
+            await runtime.start()
+            for _ in range(5):
+                connect(keys_of(app))
+                await durable.committed()
+                committed += 1
+            await runtime.stop()
+        except StorageError:
+            pass
+        assert await runtime.wait_stopped() == 74
+        assert [failure.exit_code for failure in failures] == [74]
+        return committed
+
+    committed = asyncio.run(main())
+    assert committed == min(5, max(0, fail_at - 2))
+    if fail_at == 1:
+        assert not path.exists()
+    else:
+        again = crash_and_thaw(build(), state=path)
+        assert keys_of(again).given == list(range(committed))
