@@ -17,17 +17,51 @@ from taphouse.persist.live import Chunked, LiveReader
 __all__ = ["ContainerFiller"]
 
 
+class Gone:
+    """Stands for an object that is no more, where chunks or operations still name it.
+
+    An operation that put it in is followed by one that took it out; none is left at the end.
+    """
+
+
+class _Lenient:
+    """Row number -> object, or what stands for one that is gone."""
+
+    def __init__(self, objects: dict[int, Any]) -> None:
+        self._objects = objects
+        self.gone: dict[int, Gone] = {}
+
+    def __getitem__(self, oid: int) -> Any:
+        found = self._objects.get(oid)
+        return self.gone.setdefault(oid, Gone()) if found is None else found
+
+
+def _holds_gone(value: Any) -> bool:
+    """Say whether something that is gone is still in a plain container."""
+    waiting, seen = [value], set()
+    while waiting:
+        part = waiting.pop()
+        if type(part) is Gone:
+            return True
+        if isinstance(part, (list, tuple, set, frozenset, deque, dict)) and id(part) not in seen:
+            seen.add(id(part))
+            waiting += (*part.keys(), *part.values()) if isinstance(part, dict) else part
+    return False
+
+
 class ContainerFiller:
     """Fills blank containers.
 
     Args:
         image: gives chunks and operations.
         reader: makes values.
+        objects: row number -> blank object.
     """
 
-    def __init__(self, image: Image, reader: LiveReader) -> None:
+    def __init__(self, image: Image, reader: LiveReader, objects: dict[int, Any]) -> None:
         self._image = image
         self._reader = reader
+        self._rows = _Lenient(objects)
         self.sizes: dict[int, tuple[int, int]] = {}
         """Number of each big container -> bytes of its base and of the operations on it."""
 
@@ -41,7 +75,7 @@ class ContainerFiller:
         made = unpacker.unpack(state)
         if type(made) is Chunked:
             self._reader.nested -= 1
-            made = self._from_chunks(oid, made, unpacker)
+            made = self._from_chunks(oid, made, type(unpacker))
         self.check_nested()
         if type(made) is not plain_kind(MADE_BY_CID[cid]()):
             raise CodecError(f"a {type(made).__qualname__} where a {MADE_BY_CID[cid].__qualname__} must be")
@@ -60,8 +94,10 @@ class ContainerFiller:
             self._reader.nested = 0
             raise CodecError("a big container inside another value")
 
-    def _from_chunks(self, oid: int, head: Chunked, unpacker: Any) -> Any:
+    def _from_chunks(self, oid: int, head: Chunked, twin: Any) -> Any:
         made = head.empty
+        self._rows.gone.clear()
+        unpacker = twin(self._rows, self._reader.scalar, self._reader.tagged)
         chunks, operations = self._image.container(oid)
         if len(chunks) != head.chunks:
             raise CodecError(f"{head.chunks} chunks promised, {len(chunks)} are there")
@@ -71,8 +107,13 @@ class ContainerFiller:
                 raise CodecError("a chunk that is no array")
             _extend(made, items, self._reader)
         for data in operations:
-            for op in unpacker.unpack(data):
+            ops = unpacker.unpack(data)
+            if type(ops) is not list:
+                raise CodecError("operations that are no array")
+            for op in ops:
                 _operate(made, op, self._reader)
+        if self._rows.gone and _holds_gone(made):
+            raise CodecError(f"a reference to row {min(self._rows.gone)}, which does not exist")
         self.sizes[oid] = (sum(map(len, chunks)), sum(map(len, operations)))
         return made
 

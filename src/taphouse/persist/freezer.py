@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from taphouse.durable import Durable, Ledger, attach, is_own, is_tracked, make_own, oid_of, path_of, take_ops
 from taphouse.errors import InternalError
-from taphouse.persist.opaque import OpaqueEntry, digest_of
+from taphouse.persist.opaque import OpaqueEntry, check_opaque, digest_of
 from taphouse.persist.origin import plan_text
 from taphouse.persist.packer import PackFailure
 from taphouse.persist.records import Epoch
@@ -54,6 +54,7 @@ class Freezer:
         self._big: set[int] = set(self._sizes)
         self._plan: str | None = store.info.plan_text if store.info is not None else None
         self._warned = False
+        self._current: Any = None
 
     @property
     def has_opaque(self) -> bool:
@@ -77,7 +78,7 @@ class Freezer:
                 changed through an alias.
         """
         epoch = Epoch()
-        current: Any = None
+        self._current = None
         try:
             freed: list[int] = []
             compared = False
@@ -86,18 +87,17 @@ class Freezer:
                 freed += drained.freed
                 self._queue += drained.dirty
                 while self._queue:
-                    current = self._queue.pop()
-                    self._write(current, epoch)
+                    self._current = self._queue.pop()
+                    self._write(self._current, epoch)
                 if compared and not self._ledger.is_dirty:
                     break
                 # Writing an opaque value may give a container a row of its own, which marks its holder.
-                current = None
                 self._compare_opaque(epoch, freed)
                 compared = True
                 if not self._queue and not self._ledger.is_dirty:
                     break
         except PackFailure as failure:
-            owner = current.value if type(current) is OpaqueEntry else current
+            owner = self._current.value if type(self._current) is OpaqueEntry else self._current
             where = path_of(owner) if hasattr(owner, "_tap_row") else type(owner).__qualname__
             raise InternalError(
                 f"{where}{failure.path}: {failure.why}", cure="keep it in a _v_ attribute"
@@ -162,6 +162,7 @@ class Freezer:
                 continue
             if entry.oid in epoch.rows:
                 continue
+            self._current = entry
             row = self._writer.opaque(entry.value)
             digest = digest_of(row)
             if digest != entry.digest:
@@ -197,6 +198,15 @@ class Freezer:
             make_own(value)
         return oid_of(value) or self._attach(value)
 
+    def of_shared(self, value: Any) -> int:
+        """Return the number of a tracked container that an opaque value refers to."""
+        if not is_own(value):
+            home = _home_of(value)
+            make_own(value)
+            if home is not None:
+                self._ledger.mark(home)
+        return oid_of(value) or self._attach(value)
+
     def _attach(self, value: Any) -> int:
         oid = self._ledger.new_oid()
         attach(value, self._ledger, oid)
@@ -207,6 +217,7 @@ class Freezer:
         """Return the number of a plain instance or bytearray, a new one if it has none yet."""
         entry = self._ledger.opaque.get(id(value))
         if entry is None:
+            check_opaque(value)
             entry = self._ledger.opaque[id(value)] = OpaqueEntry(self._ledger.new_oid(), value)
             self._queue.append(entry)
         return entry.oid
@@ -216,3 +227,12 @@ class Freezer:
         if id(value) in self._ledger.opaque or is_shared(sys.getrefcount(value)):
             return self.of_opaque(value)
         return 0
+
+
+def _home_of(container: Any) -> Any:
+    """Return the durable object or own container in whose row ``container`` is written, or None."""
+    home = container
+    while is_tracked(home) and home._tap_row is None:
+        owner = home._tap_owner
+        home = owner() if owner is not None else None
+    return home

@@ -162,9 +162,9 @@ def _load(file: Path, name: Path, size: int) -> Image:
         mark = read_mark(db, name)
     limit = size + os.path.getsize(wal_path(file))
     with damage_as_tap_error(name), closing(connect(file, mode="rw")) as db:
-        image = read_image(db, name, limit)
-    _check_pair(mark, image.mark, name)
-    return image
+        # Whose WAL it is comes first: laid over a foreign file it makes no sense anyway.
+        _check_pair(mark, read_mark(db, name), name)
+        return read_image(db, name, limit)
 
 
 def _check_without_wal(mark: Mark, scan: WalScan, name: Path) -> None:

@@ -36,10 +36,9 @@ class RowWriter:
 
     def __init__(self, rows: Rows, classes: Classes) -> None:
         self._classes = classes
-        shaper = Shaper(rows, classes)
-        self._packer = Packer(shaper)
+        self._packer = Packer(Shaper(rows, classes))
         # Reference counts tell what is shared among opaque values: only one code path keeps them comparable.
-        self._careful = PurePacker(shaper, careful=True)
+        self._careful = PurePacker(Shaper(rows, classes, opaque=True), careful=True)
 
     def durable(self, value: Durable) -> Row:
         """Return the row of a durable object.

@@ -98,6 +98,9 @@ class Rows(Protocol):
     def of_container(self, value: Any) -> int:
         """Return the number of a tracked container, 0 if it is written inside its owner's row."""
 
+    def of_shared(self, value: Any) -> int:
+        """Return the number of a tracked container that an opaque value refers to."""
+
     def of_opaque(self, value: object) -> int:
         """Return the number of a plain instance or bytearray."""
 
@@ -111,10 +114,13 @@ class Shaper:
     Args:
         rows: gives row numbers.
         classes: gives class numbers.
+        opaque: what is written are opaque values: a tracked container in one has another owner, which
+            is not known here, so it gets a row of its own.
     """
 
-    def __init__(self, rows: Rows, classes: Classes) -> None:
+    def __init__(self, rows: Rows, classes: Classes, *, opaque: bool = False) -> None:
         self._rows = rows
+        self._container = rows.of_shared if opaque else rows.of_container
         self._classes = classes
 
     def __call__(self, value: Any) -> Shape:
@@ -127,7 +133,7 @@ class Shaper:
         if isinstance(value, Durable):
             return self._rows.of_durable(value)
         if is_tracked(value):
-            return self._rows.of_container(value) or container_shape(value)
+            return self._container(value) or container_shape(value)
         packer = SCALAR_PACKERS.get(kind)
         if packer is not None:
             code, pack = packer

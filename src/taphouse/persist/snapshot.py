@@ -12,6 +12,7 @@ from typing import Any
 
 from taphouse.durable import Durable, is_own, path_of
 from taphouse.errors import NotDurableError
+from taphouse.persist.opaque import check_opaque
 from taphouse.persist.packer import PackFailure
 from taphouse.persist.records import Epoch
 from taphouse.persist.rowing import RowWriter, is_shared
@@ -37,13 +38,18 @@ class Snapshot:
     """
 
     def __init__(self, root: Durable, label_of: Callable[[Any], str] | None = None) -> None:
+        self._root = root
+        self._label_of = label_of
+        self._shared: set[int] = set()
+        self._begin()
+
+    def _begin(self) -> None:
         self.classes = Classes()
         self.numbers: dict[int, int] = {}
-        self._label_of = label_of
         self._found: list[Any] = []
         self._opaque: set[int] = set()
         self._writer = RowWriter(self, self.classes)
-        self._number(root)
+        self._number(self._root)
 
     def write(self) -> Epoch:
         """Return everything as one epoch.
@@ -51,6 +57,15 @@ class Snapshot:
         Raises:
             NotDurableError: with the path of the first value that cannot be written.
         """
+        while True:
+            shared = len(self._shared)
+            epoch = self._write()
+            if len(self._shared) == shared:
+                return epoch
+            # A container written inside its owner's row was met again in an opaque value: it needs its own.
+            self._begin()
+
+    def _write(self) -> Epoch:
         epoch = Epoch()
         writer, found, rows = self._writer, self._found, epoch.rows
         oid = 0
@@ -85,13 +100,21 @@ class Snapshot:
 
     def of_container(self, value: Any) -> int:
         """Return the number of a tracked container, 0 if it is written inside its owner's row."""
-        if len(value) > CHUNK_ENTRIES or is_own(value):
+        if len(value) > CHUNK_ENTRIES or is_own(value) or id(value) in self._shared:
             return self._number(value)
-        return self.numbers.get(id(value), 0)
+        return 0
+
+    def of_shared(self, value: Any) -> int:
+        """Return the number of a tracked container that an opaque value refers to."""
+        if not is_own(value):
+            self._shared.add(id(value))
+        return self._number(value)
 
     def of_opaque(self, value: Any) -> int:
         """Return the number of a plain instance or bytearray."""
-        self._opaque.add(id(value))
+        if id(value) not in self._opaque:
+            check_opaque(value)
+            self._opaque.add(id(value))
         return self._number(value)
 
     def of_plain(self, value: Any) -> int:

@@ -100,7 +100,7 @@ class _Thaw:
         self.unpacker = Unpacker(self.objects, self.reader.scalar, self.reader.tagged)
         self.pending: dict[int, int] = {}
         self.outdated: list[tuple[int, dict[str, Any]]] = []
-        self.filler = ContainerFiller(image, self.reader)
+        self.filler = ContainerFiller(image, self.reader, self.objects)
 
     def run(self) -> Thawed:
         for oid, cid, state in self.image.rows():

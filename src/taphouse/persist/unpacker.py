@@ -10,8 +10,8 @@ must never know SQLite, files or classes.  ``_codec.c`` is its twin.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
 from taphouse.persist.codes import FIRST_TAG, REF, TUPLE, CodecError, unpack_number
 
@@ -22,6 +22,12 @@ MAX_READ_DEPTH: Final = 256
 
 _DOUBLE = struct.Struct(">d")
 _KEY_TYPES: Final = frozenset({str, int, bytes, float, bool, type(None)})
+
+
+class SupportsRows(Protocol):
+    """Row number -> the object a reference to it becomes; KeyError if there is none."""
+
+    def __getitem__(self, oid: int, /) -> Any: ...
 
 
 class Unpacker:
@@ -35,7 +41,7 @@ class Unpacker:
 
     def __init__(
         self,
-        rows: Mapping[int, Any],
+        rows: SupportsRows,
         scalar: Callable[[int, bytes], Any],
         tagged: Callable[[int, bytes, list[Any]], Any],
     ) -> None:
