@@ -127,6 +127,16 @@ def test_the_mode_an_operator_set_holds_for_the_next_file_too(path: Path) -> Non
     assert stat.S_IMODE(Path(f"{path}.1").stat().st_mode) == 0o644
 
 
+def test_an_empty_file_is_not_rotated(path: Path) -> None:
+    log = LogFile(str(path))
+    log.rotate()
+    log.write([b"1\n"])
+    log.rotate()
+    log.rotate()
+    log.close()
+    assert names(path) == ["twistd.log", "twistd.log.1"]
+
+
 def test_a_file_that_somebody_moved_is_only_reopened(path: Path) -> None:
     log = LogFile(str(path))
     log.write([b"1\n"])

@@ -222,6 +222,21 @@ def test_a_call_that_lies_is_found_out(attribute: str, value, words: str) -> Non
         drop_privileges(OTK, system=machine)
 
 
+def test_a_python_the_user_cannot_read_is_said_before_imports_fail(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop_privileges(OTK, system=Machine())
+    assert "cannot read" not in caplog.text
+
+    def refuse(path: str) -> os.stat_result:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", refuse)
+        drop_privileges(OTK, system=Machine())
+    assert "user otk cannot read Python's own library" in caplog.text
+
+
 def test_with_a_second_thread_nothing_is_dropped_at_all() -> None:
     machine = Machine()
     machine.threads = 2

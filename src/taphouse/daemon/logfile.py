@@ -115,8 +115,8 @@ class LogFile:
         if not self._movable:
             return
         if self._is_at_path():
-            if not self._shift():
-                return
+            if not os.fstat(self._fd).st_size or not self._shift():
+                return  # an empty file would only push good ones towards their end
             mode = stat.S_IMODE(os.fstat(self._fd).st_mode)
         else:
             mode = None

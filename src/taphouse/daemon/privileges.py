@@ -9,6 +9,7 @@ import anything for the server.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import stat
 from collections.abc import Callable
@@ -23,6 +24,7 @@ __all__ = ["CAP_NET_BIND_SERVICE", "DROP_STEPS", "drop_privileges", "enter_chroo
 CAP_NET_BIND_SERVICE = 10
 """capabilities(7): bind ports below 1024 after the drop."""
 
+_logger = logging.getLogger("taphouse")
 _Step = Callable[[System, Identity, frozenset[int]], None]
 
 
@@ -59,7 +61,24 @@ def drop_privileges(
                 f"cannot become user {identity.uid}: {name}: {os.strerror(problem.errno or 0)}",
                 cure="check the limits of this container or unit",
             ) from None
+    _warn_of_unreadable_python(identity)
     return True
+
+
+def _warn_of_unreadable_python(identity: Identity) -> None:
+    """A Python in root's home is common, and a module that cannot be found later is a riddle."""
+    library = os.path.dirname(os.__file__)
+    try:
+        os.stat(os.path.join(library, "os.py"))
+    except PermissionError:
+        _logger.warning(
+            "user %s cannot read Python's own library in %s: what is imported from now on will not be found; "
+            "use a Python that this user can read",
+            identity.name or identity.uid,
+            library,
+        )
+    except OSError:
+        pass  # in a chroot it is not there at all, as is documented
 
 
 def _check_single_thread(system: System, identity: Identity, keep: frozenset[int]) -> None:
