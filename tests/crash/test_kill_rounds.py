@@ -102,9 +102,9 @@ def test_a_killed_server_never_goes_back_behind_a_commit_that_returned(playgroun
         inside_a_write += witness.inside_a_write
         full_wals += wal.exists() and wal.stat().st_size > 0
     print(
-        f"{ROUNDS} kills under {CLIENTS} clients: {len(seen)} keys handed out, {witness.highest + 1} committed,"
-        f" 0 states behind the witness; {full_wals} kills left a WAL that is not empty, {inside_a_write} were"
-        f" inside a commit or a fold; {repeated} keys seen twice by a client"
+        f"{ROUNDS} kills under {CLIENTS} clients: {len(seen)} keys handed out, "
+        f"{witness.highest + 1} committed, 0 states behind the witness; {full_wals} kills left a WAL that is not empty, {inside_a_write} were "
+        f"inside a commit or a fold; {repeated} keys seen twice by a client"
     )
     assert full_wals >= ROUNDS // 2
     assert inside_a_write >= ROUNDS // 10

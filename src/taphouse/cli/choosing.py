@@ -43,12 +43,19 @@ def lock_target(settings: Settings) -> tuple[str, TapInfo | None]:
     """Return the path of the tap that a start owns and must lock, and what was read to know.
 
     Raises:
-        TapError: the tap that was named is missing, damaged or foreign.
+        TapError: the tap that was named is missing.
     """
     if settings.state and (settings.tap is None or os.path.lexists(settings.state)):
         return settings.state, None
     assert settings.tap is not None
-    info = read_info(settings.tap)
+    try:
+        info = read_info(settings.tap)
+    except TapError:
+        if not os.path.exists(settings.tap):
+            raise
+        # A server may be writing it at this moment, perhaps under another name, with its WAL there:
+        # whether it is damaged can only be said by who holds its lock, and reads it again.
+        return settings.tap, None
     if info.role == "state":
         return settings.tap, None
     return state_path_of(settings, info.name), info

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from taphouse.cli.start import Start
 from taphouse.daemon import check_rundir, check_trusted, resolve_identity
-from taphouse.errors import ConfigurationError, UsageError
+from taphouse.errors import AlreadyRunningError, ConfigurationError, TaphouseError, UsageError
 
 if TYPE_CHECKING:
     from taphouse.cli.loading import ModuleLoader
@@ -21,6 +21,8 @@ __all__ = ["bind_ports", "import_before_chroot", "load_application", "open_store
 
 _log = logging.getLogger("taphouse")
 _HOLDER_WAIT_S = 5.0
+_HOLDER_STEP_S = 0.5
+_ANSWER_S = 1.0
 
 
 def read_plan_and_lock(start: Start) -> None:
@@ -146,8 +148,31 @@ def _lock(start: Start, path: str) -> None:
     from taphouse.persist import TapLock
 
     lock = TapLock(path)
-    lock.acquire(wait_s=_HOLDER_WAIT_S)
+    waited_s = 0.0
+    while True:
+        try:
+            lock.acquire(wait_s=_HOLDER_STEP_S if waited_s else 0)
+            break
+        except AlreadyRunningError:
+            if waited_s >= _HOLDER_WAIT_S or _is_served(path):
+                raise
+        # Whoever holds it is just starting, or about to end: "kill; twistd" must not fail.
+        start.readiness.step(f"waiting for the server that holds {path} to end")
+        waited_s += _HOLDER_STEP_S
     start.undo.callback(lock.release)
+
+
+def _is_served(path: str) -> bool:
+    """Say whether a server answers that it runs on the tap at ``path``, and is not about to stop."""
+    from taphouse.control import ask, list_servers
+
+    try:
+        for entry in list_servers():
+            if entry.tap and os.path.exists(entry.tap) and os.path.samefile(entry.tap, path):
+                return ask(entry, "status", timeout=_ANSWER_S)["state"] != "stopping"
+    except TaphouseError:
+        pass
+    return False
 
 
 def _check_account(start: Start) -> None:
