@@ -140,6 +140,18 @@ def test_a_paused_protocol_reads_and_delivers_nothing() -> None:
     assert transport.reading
 
 
+def test_a_pause_before_the_connection_is_there_holds_from_its_beginning() -> None:
+    """A constructor may decide that nothing is read before somebody says so."""
+    protocol = Lines()
+    protocol.pause()
+    _, transport = connect(protocol)
+    assert not transport.reading
+    protocol.data_received(b"early\n")
+    assert protocol.lines == []
+    protocol.resume()
+    assert protocol.lines == [b"early"]
+
+
 def test_a_peer_that_does_not_read_is_not_read_from() -> None:
     """While our answers pile up, no more requests are taken: memory stays bounded."""
     protocol, transport = connect(Lines())
@@ -234,6 +246,34 @@ def test_an_idle_peer_is_hung_up_on(loop: FakeLoop) -> None:
     loop.advance(0.2)
     assert transport.closed
     assert not transport.aborted
+
+
+def test_a_timeout_holds_although_a_subclass_forgot_super(loop: FakeLoop) -> None:
+    """connection_made and connection_lost are the methods users replace most."""
+
+    class Forgetful(Lines):
+        idle_timeout_s = 10.0
+
+        def connection_made(self, transport: object) -> None:
+            self.send_line(b"hello")
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            pass
+
+        def timed_out(self) -> None:
+            self.lines.append(b"timed out")
+            super().timed_out()
+
+    protocol, transport = connect(Forgetful())
+    assert transport.sent == b"hello\n"
+    loop.advance(10.1)
+    assert transport.closed
+    assert protocol.lines == [b"timed out"]
+    other, transport = connect(Forgetful())
+    transport.close()
+    other.connection_lost(None)
+    loop.advance(100)
+    assert other.lines == []
 
 
 def test_a_silent_peer_that_does_not_read_either_is_reset(loop: FakeLoop) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import cast
 
 from taphouse.app import Protocol
 from taphouse.protocols.deadline import Deadline
@@ -52,6 +53,7 @@ class FramedProtocol(Protocol):
     """Seconds a message may take from its first byte to its last; ``None`` is for ever.
     A peer that sends a byte now and then is never idle, and is caught by this."""
 
+    _transport: asyncio.Transport = cast(asyncio.Transport, None)
     _framer: Framer
     _idle: Deadline | None = None
     _unfinished: Deadline | None = None
@@ -129,12 +131,25 @@ class FramedProtocol(Protocol):
         self.framer.feed(rest)
         self._go_on()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start the clock of ``idle_timeout_s``."""
-        super().connection_made(transport)
-        if self.idle_timeout_s is not None:
-            self._idle = Deadline(self.idle_timeout_s, self.timed_out)
+    @property
+    def transport(self) -> asyncio.Transport:
+        """The connection; set before ``connection_made``."""
+        return self._transport
+
+    @transport.setter
+    def transport(self, transport: asyncio.Transport) -> None:
+        # The clock starts here and not in connection_made, which users replace
+        # without a thought of super(): a timeout that is declared must hold.
+        self._transport = transport
+        self._set_reading()
+        if self.idle_timeout_s is not None and self._idle is None:
+            self._idle = Deadline(self.idle_timeout_s, self._ran_out)
             self._idle.restart()
+
+    def _ran_out(self) -> None:
+        # A connection_lost that was replaced stops no clocks.
+        if not self._transport.is_closing():
+            self.timed_out()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clocks."""
@@ -160,7 +175,7 @@ class FramedProtocol(Protocol):
         self._go_on()
 
     def _may_deliver(self) -> bool:
-        return not (self._paused or self._peer_is_slow or self.transport.is_closing())
+        return not (self._paused or self._peer_is_slow or self._transport.is_closing())
 
     def _peer_lives(self) -> None:
         if self._idle is not None and not self._paused:
@@ -168,7 +183,7 @@ class FramedProtocol(Protocol):
 
     def _go_on(self) -> None:
         # Not before the connection is there: set_raw() in a constructor is fine.
-        if self.transport is not None:
+        if self._transport is not None:
             self._deliver()
 
     def _deliver(self) -> None:
@@ -176,18 +191,19 @@ class FramedProtocol(Protocol):
         if self._delivering:
             return
         self._delivering = True
+        framer = self.framer
         try:
             while self._may_deliver():
                 if self._raw:
-                    data = self.framer.take_rest()
+                    data = framer.take_rest()
                     if not data:
                         break
                     self.raw_received(data)
                     continue
                 try:
-                    message = self.framer.next_message()
+                    message = framer.next_message()
                 except FramingError as error:
-                    self.framer.take_rest()
+                    framer.take_rest()
                     self._paused = True
                     self.frame_refused(error)
                     break
@@ -202,20 +218,22 @@ class FramedProtocol(Protocol):
         self._set_reading()
 
     def _set_reading(self) -> None:
+        if self._transport is None:
+            return  # paused in the constructor: kept until there is a connection
         wanted = not (self._paused or self._peer_is_slow)
-        if wanted == self._is_reading or (wanted and self._delivering) or self.transport.is_closing():
+        if wanted == self._is_reading or (wanted and self._delivering) or self._transport.is_closing():
             return
         self._is_reading = wanted
         if wanted:
-            self.transport.resume_reading()
+            self._transport.resume_reading()
         else:
-            self.transport.pause_reading()
+            self._transport.pause_reading()
 
     def _watch_unfinished(self) -> None:
         if self.message_timeout_s is None or self._raw:
             return
         if self._unfinished is None:
-            self._unfinished = Deadline(self.message_timeout_s, self.timed_out)
+            self._unfinished = Deadline(self.message_timeout_s, self._ran_out)
         # Waiting bytes that we do not take are our own delay, not the peer's.
         if self.framer.held_bytes and self._may_deliver():
             if not self._unfinished.is_set:
