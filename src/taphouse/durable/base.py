@@ -13,6 +13,7 @@ from collections import deque
 from typing import Any, ClassVar, NoReturn
 
 from taphouse.durable.kinds import DURABLE_CLASSES
+from taphouse.durable.ownership import TRACKED
 from taphouse.durable.registry import record_class
 from taphouse.durable.twin import Tracked
 from taphouse.durable.writing import copy_attributes
@@ -130,13 +131,13 @@ def make_blank(cls: type) -> Any:
     """
     if cls in DURABLE_CLASSES or issubclass(cls, Tracked):
         return Tracked.__new__(cls)
+    if cls in TRACKED:
+        return cls.__new__(cls)
     for base in cls.__mro__:
         made = base.__dict__.get("__new__")
         if isinstance(made, types.BuiltinFunctionType):
             return made(cls)
-        if getattr(made, "__module__", "").startswith("taphouse.durable."):
-            return cls.__new__(cls)
-    return object.__new__(cls)
+    raise AssertionError("object has a __new__")
 
 
 DURABLE_CLASSES.add(Durable)
