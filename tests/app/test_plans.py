@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import sys
 import types
@@ -278,11 +279,13 @@ def test_what_cannot_be_saved_is_listed_with_its_listener() -> None:
     app.listenTCP(3, Inner)
     app.connectTCP("localhost", 4, inner)
     app.listenUNIX("x", Callable())
+    app.listenTCP(5, functools.partial(Line))
     name = "test_what_cannot_be_saved_is_listed_with_its_listener.<locals>"
     cure = "cannot be saved; give a class or a function of a module"
     assert unsavable(app) == [
         f"tcp:2: a lambda {cure}",
         f"tcp:3: {name}.Inner, a class inside of a function, {cure}",
         f"unix:x: {name}.Callable <odd> {cure}",
+        f"tcp:5: partial functools.partial(<class '{__name__}.Line'>) {cure}",
         f"tcp:localhost:4: {name}.inner, a function inside of a function, {cure}",
     ]

@@ -369,6 +369,17 @@ def test_a_lost_connection_leaves_no_timer(loop: FakeLoop) -> None:
     assert not transport.closed
 
 
+@pytest.mark.parametrize("seconds", [0, -1])
+def test_a_timeout_of_nothing_is_refused(loop: FakeLoop, seconds: float) -> None:
+    """It would hang up on everybody; None is the way to have none."""
+
+    class Wrong(Lines):
+        idle_timeout_s = seconds
+
+    with pytest.raises(ValueError, match="a deadline needs seconds above 0"):
+        connect(Wrong())
+
+
 def test_a_protocol_without_its_methods_says_which_are_missing() -> None:
     """The error names the class and what to define."""
 

@@ -208,6 +208,19 @@ def test_two_answering_servers_cannot_be_set_on_each_other(make: type[AnsweringU
     assert ask(make(), b"ping", ("127.0.0.1", port)) == []
 
 
+def test_an_answering_server_of_ones_own_may_stay_silent() -> None:
+    """None is no datagram, which is not the same as an empty one."""
+
+    class Picky(AnsweringUDP):
+        def answer(self, data: bytes) -> bytes | None:
+            return data if data != b"?" else None
+
+    assert ask(Picky(), b"?") == []
+    assert ask(Picky(), b"") == [(b"", PEER)]
+    with pytest.raises(NotImplementedError, match="AnsweringUDP defines no answer"):
+        ask(AnsweringUDP(), b"?")
+
+
 @pytest.mark.parametrize("make", [Daytime, Time, QuoteOfTheDay])
 def test_what_a_client_sends_to_a_talking_service_is_thrown_away(make: type[asyncio.Protocol]) -> None:
     """RFC 865, 867: "any data received is thrown away"."""
