@@ -64,7 +64,8 @@ def measure_group(
         try:
             contestants.append(entry(workshop))
         except Unavailable as reason:
-            absent.append(str(reason))
+            if str(reason) not in absent:
+                absent.append(str(reason))
     rounds = workshop.rounds or group.rounds
     samples = interleave(contestants, rounds, group.rounds_per_start, told) if contestants else {}
     rows = [

@@ -36,7 +36,8 @@ HEADER = (
 
 def render_page(results: Sequence[Kept]) -> str:
     """Return the whole page for ``results``."""
-    return "\n".join([INTRODUCTION, *(_section(kept) for kept in results)])
+    sections = [_section(kept) for kept in results] or ["Nothing is kept yet: `./run bench` measures.\n"]
+    return "\n".join([INTRODUCTION, *sections])
 
 
 def row_line(row: Row) -> str:

@@ -60,17 +60,16 @@ class IdleServer:
 def greeted(port: int, number: int) -> socket.socket:
     """Return a connection that has sent one request and got its reply. Raises BenchError if it is wrong."""
     request = b"connection %08d says hello.\n" % number
-    client = socket.create_connection(("127.0.0.1", port), timeout=REPLY_LIMIT_S)
-    reply = b""
     try:
+        client = socket.create_connection(("127.0.0.1", port), timeout=REPLY_LIMIT_S)
         client.sendall(request)
+        reply = b""
         while len(reply) < len(request):
             part = client.recv(len(request))
             if not part:
                 raise BenchError(f"the server closed connection {number}")
             reply += part
     except OSError as error:
-        client.close()
         raise BenchError(f"connection {number} got no reply: {error}") from error
     if reply != request:
         raise BenchError(f"connection {number} got a wrong reply")
