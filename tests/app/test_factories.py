@@ -120,7 +120,7 @@ def test_a_datagram_server_fits_in_one_class() -> None:
     protocol.datagram_received(b"de", PEER)
     assert port.sent == [(b"3", PEER), (b"5", PEER)]
     with pytest.raises(NotImplementedError, match="DatagramFactory defines no datagram_received"):
-        DatagramFactory().build_datagram_protocol().datagram_received(b"", PEER)
+        DatagramFactory().datagram_received(b"", PEER)
 
 
 def drive(coroutine: Any) -> Any:

@@ -151,7 +151,9 @@ def test_a_quote_server_without_quotes_has_some_of_its_own() -> None:
     """``f = Factory(); f.protocol = QuoteOfTheDay`` is enough."""
     factory = Factory()
     factory.protocol = QuoteOfTheDay
-    _, transport = connect(factory.build_protocol(PEER))
+    protocol = factory.build_protocol(PEER)
+    assert protocol is not None
+    _, transport = connect(protocol)
     assert transport.sent.endswith(b".\r\n")
     assert len(transport.sent) < 512
     assert transport.sent.isascii()
