@@ -243,3 +243,16 @@ def test_stdio_follows_the_file_over_rotations(path: Path) -> None:
         os.close(saved[1])
     assert Path(f"{path}.1").read_bytes() == b"from C\n"
     assert path.read_bytes() == b"from a child\n"
+
+
+def test_the_log_can_be_given_to_the_user_to_run_as(path: Path) -> None:
+    log = LogFile(str(path))
+    if os.geteuid() == 0:
+        log.give_to(65534, 65533)
+        assert (path.stat().st_uid, path.stat().st_gid) == (65534, 65533)
+    else:
+        log.give_to(0, 0)  # not allowed, and no reason to fail
+        assert path.stat().st_uid == os.geteuid()
+    log.write([b"1\n"])
+    log.close()
+    assert path.read_bytes() == b"1\n"

@@ -406,7 +406,10 @@ def test_a_kept_capability_still_binds_low_ports_after_the_drop() -> None:
 
 CHROOT = """
 import os, sys
-from taphouse.daemon import LogSettings, Readiness, drop_privileges, enter_chroot, open_logs, resolve_identity
+from taphouse.daemon import LogSettings, PidFile, drop_privileges, enter_chroot, open_logs, resolve_identity
+inside, outside = PidFile(sys.argv[1] + "/otk.pid"), PidFile(sys.argv[2] + ".pid")
+inside.acquire()
+outside.acquire()
 identity = resolve_identity("nobody")
 logs = open_logs(LogSettings(path=sys.argv[2]))
 root = enter_chroot(sys.argv[1])
@@ -423,6 +426,8 @@ except ValueError:
     logging.exception("caught")
 logs.rotate()
 print("still logging")
+inside.release()
+outside.release()
 logs.close()
 """
 
@@ -439,6 +444,33 @@ def test_a_chroot_works_after_the_preloads_and_the_log_goes_on(tmp_path: Path) -
     assert "ValueError: shown in a chroot" in text
     assert text.endswith("] still logging\n")
     assert not Path(f"{log}.1").exists()
+    # Neither could be removed as nobody, but no number is left that `kill` would hit.
+    assert (root / "otk.pid").read_text() == Path(f"{log}.pid").read_text() == "stopped\n"
+
+
+@pytest.mark.process
+def test_what_functions_import_later_is_loaded_before_the_chroot(tmp_path: Path) -> None:
+    """Everything: no import statement of the whole package may have to look for a file afterwards."""
+    package = tmp_path / "lib" / "lazy"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text("raise SystemExit('main was run')")
+    (package / "broken.py").write_text("import no_such_module")
+    (package / "inner.py").write_text(
+        "def outer():\n    def inner():\n        import colorsys\n        return colorsys\n"
+        "    return inner()\n"
+    )
+    (tmp_path / "root").mkdir()
+    tmp_path.chmod(0o755)
+    code = (
+        "import sys\nsys.path.append(sys.argv[2])\nfrom taphouse.daemon import enter_chroot\n"
+        "assert 'colorsys' not in sys.modules\n"
+        "enter_chroot(sys.argv[1], packages=['lazy'])\n"
+        "import lazy.inner\nprint(lazy.inner.outer().__name__)\n"
+        "from taphouse.daemon import dump_stacks, detach, write_crash_report\n"
+        "print(dump_stacks(None)[-7:])"
+    )
+    assert run_as_root(code, str(tmp_path / "root"), str(tmp_path / "lib")) == "colorsys\n0 tasks\n"
 
 
 @pytest.mark.process

@@ -13,13 +13,13 @@ from taphouse.daemon.logline import parse_level
 from taphouse.daemon.logs import Logs, LogSettings, open_logs
 from taphouse.daemon.paths import check_rundir, check_trusted
 from taphouse.daemon.pidfile import PidFile, find_pidfile_holder
+from taphouse.daemon.preload import preload
 from taphouse.daemon.privileges import (
     CAP_NET_BIND_SERVICE,
     DROP_STEPS,
     drop_privileges,
     enter_chroot,
     parse_umask,
-    preload,
 )
 from taphouse.daemon.process import ProcessInfo, read_process, send_signal, start_time, wait_gone
 from taphouse.daemon.profile import Profile

@@ -136,6 +136,12 @@ class LogFile:
         os.dup2(self._fd, 1)
         os.dup2(self._fd, 2)
 
+    def give_to(self, uid: int, gid: int) -> None:
+        """Change the owner; where that is not allowed the open descriptor still serves."""
+        if self._is_regular:
+            with contextlib.suppress(OSError):
+                os.fchown(self._fd, uid, gid)
+
     def rebase(self, root: str) -> None:
         """Say the name anew after chroot(2) to ``root``; a file outside can no longer be moved."""
         inside = os.path.join(root.rstrip("/"), "")

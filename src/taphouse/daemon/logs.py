@@ -145,6 +145,12 @@ class Logs:
         sys.stderr = LogStream(logging.getLogger("stderr"), logging.ERROR, sys.stderr)  # type: ignore[arg-type]
         atexit.register(self.close)
 
+    def give_to(self, uid: int, gid: int) -> None:
+        """Make the log file belong to the user to run as, so that it can still be opened after a drop."""
+        for handler in self._handlers:
+            if isinstance(handler.sink, LogFile):
+                handler.sink.give_to(uid, gid)
+
     def redirect_stdio(self) -> None:
         """Point descriptors 1 and 2 at the log file, so that what C code or a child prints is kept.
 

@@ -25,7 +25,7 @@ from taphouse.errors import (
     TaphouseError,
 )
 
-__all__ = ["PidFile", "find_pidfile_holder"]
+__all__ = ["PidFile", "find_pidfile_holder", "rebase_pidfiles"]
 
 # Left behind where a server may write its pidfile but not remove it (root's directory, ids
 # dropped): `kill stopped` harms nobody, and the next start takes the file.
@@ -228,6 +228,12 @@ class PidFile:
             f"A server is already running, {who}: it holds {self.path}",
             cure="stop it, or give this one its own --pidfile",
         )
+
+
+def rebase_pidfiles(root: str) -> None:
+    """Tell every pidfile this process holds that it has called chroot(2) with ``root``."""
+    for pidfile in list(_held):
+        pidfile.rebase(root)
 
 
 def _overwrite(fd: int, line: bytes) -> None:

@@ -12,14 +12,16 @@ import contextlib
 import logging
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from taphouse.daemon.identity import Identity
 from taphouse.daemon.paths import check_trusted
+from taphouse.daemon.pidfile import rebase_pidfiles
+from taphouse.daemon.preload import preload
 from taphouse.daemon.system import System
 from taphouse.errors import ConfigurationError, InternalError, NotPermittedError, UsageError
 
-__all__ = ["CAP_NET_BIND_SERVICE", "DROP_STEPS", "drop_privileges", "enter_chroot", "parse_umask", "preload"]
+__all__ = ["CAP_NET_BIND_SERVICE", "DROP_STEPS", "drop_privileges", "enter_chroot", "parse_umask"]
 
 CAP_NET_BIND_SERVICE = 10
 """capabilities(7): bind ports below 1024 after the drop."""
@@ -154,11 +156,17 @@ DROP_STEPS: tuple[_Step, ...] = (
 """What :func:`drop_privileges` does, in order."""
 
 
-def enter_chroot(path: str, *, system: System | None = None) -> str:
+def enter_chroot(path: str, *, packages: Sequence[str] = (), system: System | None = None) -> str:
     """Make ``path`` the root directory, and the working directory.
 
-    Everything the server imports must have been imported; :func:`preload` does that for Python's
-    own lazy parts.  Alone it is no boundary for root: drop privileges right after.
+    What the application imports must have been imported; :func:`preload` does that for taphouse,
+    for Python's own lazy parts and for ``packages``.  Alone it is no boundary for root: drop
+    privileges right after.
+
+    Args:
+        path: the directory.
+        packages: more packages to load whole.
+        system: the operating system.
 
     Returns:
         The absolute path it had before.
@@ -179,38 +187,11 @@ def enter_chroot(path: str, *, system: System | None = None) -> str:
             f"--chroot {full}: the open directory {fd} would lead out of it",
             cure="close directories that modules open on import",
         )
-    preload()
+    preload(*packages)
     system.chroot(full)
     system.chdir("/")
+    rebase_pidfiles(full)
     return full
-
-
-def preload() -> None:
-    """Load what Python and the C library load at first use, and would not find in a chroot.
-
-    Measured in an empty one: without the idna codec even ``getaddrinfo("127.0.0.1")`` raises
-    LookupError; time zones, name service modules and trusted certificates are missing.
-    """
-    import importlib
-    import socket
-    import time
-    import traceback
-    import zoneinfo
-
-    for name in ("_strptime", "asyncio", "concurrent.futures.thread", "ctypes", "locale"):
-        importlib.import_module(name)
-    for codec in ("idna", "latin-1", "ascii", "unicode_escape", "punycode"):
-        "x".encode(codec)
-    with contextlib.suppress(OSError):
-        socket.getaddrinfo("localhost", 80)  # loads the modules nsswitch.conf(5) names
-    time.tzset()
-    with contextlib.suppress(zoneinfo.ZoneInfoNotFoundError, OSError):
-        zoneinfo.ZoneInfo("UTC")
-    traceback.format_list([])
-    with contextlib.suppress(ImportError):
-        import ssl
-
-        ssl.create_default_context()
 
 
 def _open_directories() -> list[str]:
