@@ -440,7 +440,7 @@ def test_a_chroot_works_after_the_preloads_and_the_log_goes_on(tmp_path: Path) -
     log = tmp_path / "twistd.log"
     run_as_root(CHROOT, str(root), str(log))
     text = log.read_text()
-    assert "] / [] ('127.0.0.1', 80) True" in text
+    assert "] / ['otk.pid'] ('127.0.0.1', 80) True" in text
     assert "ValueError: shown in a chroot" in text
     assert text.endswith("] still logging\n")
     assert not Path(f"{log}.1").exists()
