@@ -60,19 +60,18 @@ class IdleServer:
 def greeted(port: int, number: int) -> socket.socket:
     """Return a connection that has sent one request and got its reply. Raises BenchError if it is wrong."""
     request = b"connection %08d says hello.\n" % number
-    try:
-        client = socket.create_connection(("127.0.0.1", port), timeout=REPLY_LIMIT_S)
-        client.sendall(request)
-        reply = b""
-        while len(reply) < len(request):
-            part = client.recv(len(request))
-            if not part:
-                raise BenchError(f"the server closed connection {number}")
-            reply += part
-    except OSError as error:
-        raise BenchError(f"connection {number} got no reply: {error}") from error
-    if reply != request:
-        raise BenchError(f"connection {number} got a wrong reply")
+    with contextlib.ExitStack() as on_failure:
+        try:
+            client = on_failure.enter_context(socket.create_connection(("127.0.0.1", port), REPLY_LIMIT_S))
+            client.sendall(request)
+            reply = b""
+            while len(reply) < len(request) and (part := client.recv(len(request))):
+                reply += part
+        except OSError as error:
+            raise BenchError(f"connection {number} got no reply: {error}") from error
+        if reply != request:
+            raise BenchError(f"connection {number} got a wrong reply: {reply!r}")
+        on_failure.pop_all()
     return client
 
 
