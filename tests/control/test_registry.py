@@ -158,6 +158,23 @@ def test_a_folder_of_another_user_is_refused(folder: Path, monkeypatch: pytest.M
         open_folder(str(folder))
 
 
+def test_root_may_look_into_another_users_folder_but_not_register_there(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registration = register(name="otk")
+    here = os.stat(folder)
+    others = os.stat_result((*here[:4], here.st_uid + 1, *here[5:]))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(
+        os, "fstat", lambda fd, real=os.fstat: others if real(fd).st_ino == here.st_ino else real(fd)
+    )
+    assert list_servers() == [registration.entry]
+    with pytest.raises(NotPermittedError, match="belongs to user"):
+        register(name="otk")
+    monkeypatch.undo()
+    registration.release()
+
+
 def test_where_no_folder_can_be_had_the_message_says_which_were_tried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,7 +54,7 @@ def open_folder(path: str, *, create: bool = False) -> int:
 
     Args:
         path: where.
-        create: make it if it is missing.
+        create: make it if it is missing; without it root may look into another user's.
 
     Returns:
         A descriptor of the folder; what is checked is what is opened.
@@ -77,9 +77,10 @@ def open_folder(path: str, *, create: bool = False) -> int:
             cure="remove it, or set TAPHOUSE_RUNTIME_DIR to a directory of your own",
         ) from None
     found = os.fstat(fd)
-    if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
+    owners = {os.geteuid(), found.st_uid} if os.geteuid() == 0 and not create else {os.geteuid()}
+    if found.st_uid not in owners or stat.S_IMODE(found.st_mode) & 0o022:
         os.close(fd)
-        whose = f"belongs to user {found.st_uid}" if found.st_uid != os.geteuid() else "is writable by others"
+        whose = f"belongs to user {found.st_uid}" if found.st_uid not in owners else "is writable by others"
         raise NotPermittedError(
             f"registry folder {path} {whose}",
             cure="remove it, or set TAPHOUSE_RUNTIME_DIR to a directory of your own",
