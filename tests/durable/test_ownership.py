@@ -315,3 +315,73 @@ def test_blank_plain_objects_are_made_without_their_code(room: Any) -> None:
             raise AssertionError
 
     assert type(room.make_blank(Plain)) is Plain
+
+
+def _own(attached: Any, container: Any) -> Any:
+    room = attached.room
+    room.make_own(container)
+    room.attach(container, attached.ledger, attached.ledger.new_oid())
+    room.take_ops(container)
+    attached.ledger.drain()
+    return container
+
+
+def test_one_of_two_places_may_be_left(attached: Any) -> None:
+    row = [1]
+    attached.thing.rows = [row, row]
+    attached.thing.rows.pop()
+    attached.ledger.drain()
+    attached.thing.rows[0].append(2)
+    assert attached.was_marked()
+    assert not attached.room.is_own(attached.thing.rows[0])
+
+
+def test_a_second_place_in_a_big_container_writes_the_first_anew(attached: Any) -> None:
+    room, thing = attached.room, attached.thing
+    thing.d, thing.l = {"a": [1]}, [[1], [2]]
+    big, rows = _own(attached, thing.d), _own(attached, thing.l)
+    big["b"] = big["a"]
+    rows.append(rows[0])
+    assert {op[1] for op in room.take_ops(big)} == {"a", "b"}
+    assert {op[1] for op in room.take_ops(rows)} == {0, 2}
+    assert room.is_own(big["a"])
+    assert room.is_own(rows[0])
+
+
+def test_an_entry_whose_place_is_not_known_makes_a_big_dict_be_written_in_full(attached: Any) -> None:
+    room, thing = attached.room, attached.thing
+    thing.d = {"a": [1]}
+    big = _own(attached, thing.d)
+    big["b"] = big["a"]
+    del big["b"]
+    room.take_ops(big)
+    big["a"].append(2)
+    assert room.take_ops(big) is None
+
+
+def test_an_entry_inside_a_tuple_of_a_big_container_is_found(attached: Any) -> None:
+    room, thing = attached.room, attached.thing
+    thing.d, thing.l, thing.q = {"a": (0, ([1],))}, [0, (0, [1])], deque([0, ([1],)])
+    big, rows, queue = _own(attached, thing.d), _own(attached, thing.l), _own(attached, thing.q)
+    big["a"][1][0].append(2)
+    rows[1][1].append(2)
+    queue[1][0].append(2)
+    assert room.take_ops(big) == [("s", "a", (0, ([1, 2],)))]
+    assert room.take_ops(rows) == [("p", 1, 2, [(0, [1, 2])])]
+    assert room.take_ops(queue) == [("p", 1, 2, [([1, 2],)])]
+
+
+def test_what_was_logged_is_not_kept_alive_by_the_entry(attached: Any) -> None:
+    room, thing = attached.room, attached.thing
+    thing.d = {"a": [1]}
+    big = _own(attached, thing.d)
+    value = room.make_blank(type(thing))
+    big["b"] = value
+    big["a"].append(2)
+    del big["b"]
+    gone = weakref.ref(value)
+    del value
+    room.take_ops(big)
+    attached.ledger.drain()
+    gc.collect()
+    assert gone() is None

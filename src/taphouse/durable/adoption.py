@@ -48,6 +48,7 @@ FILL: dict[type, Callable[[Any, Any, Any], None]] = {}
 
 
 _NEVER_ALONE = -1
+_AS_KEY: Any = object()
 
 CHILD_REFS: dict[type, int] = {}
 """Plain type -> references to an element that nobody but its container has, as seen by ``_container``."""
@@ -72,19 +73,19 @@ class Adoption:
         first = f"[{describe_key(key)}]" if type(owner) in TRACKED else f".{key}"
         return path_of(owner) + first + "".join(f"[{describe_key(part)}]" for part in rest)
 
-    def take(self, value: Any, owner: Any, key: Any) -> Any:
-        """Return what to store for ``value``, which ``owner`` gets at ``key``."""
+    def take(self, value: Any, owner: Any, key: Any, step: Any = _AS_KEY) -> Any:
+        """Return what to store for ``value``, which ``owner`` gets at ``key`` (inside a tuple: at ``step``)."""
         kind = type(value)
         if kind in LEAVES or ((kind is str or kind is bytes) and len(value) <= SHORT_TEXT):
             return value
         if kind in PLAIN:
-            return self._container(value, kind, owner, key)
+            return self._container(value, kind, owner, key, key if step is _AS_KEY else step)
         if kind in TRACKED:
             self.joins.append((value, owner, key))
             return value
         if kind in DURABLE_CLASSES:
             return value
-        self.path.append(key)
+        self.path.append(key if step is _AS_KEY else step)
         try:
             return self._take(value, kind, owner, key)
         finally:
@@ -97,7 +98,7 @@ class Adoption:
         if kind is tuple or is_namedtuple(kind):
             HELD.add(kind)
             alone, self.alone = self.alone, False
-            parts = [self.take(p, owner, i) for i, p in enumerate(tuple.__iter__(value))]
+            parts = [self.take(p, owner, key, i) for i, p in enumerate(tuple.__iter__(value))]
             self.alone = alone
             if all(a is b for a, b in zip(parts, tuple.__iter__(value), strict=True)):
                 return value
@@ -114,13 +115,13 @@ class Adoption:
         if len(self.path) > MAX_DEPTH + 1:
             refuse(self.where()[:200], f"nested deeper than {MAX_DEPTH}")
 
-    def _container(self, value: Any, kind: type, owner: Any, key: Any) -> Any:
+    def _container(self, value: Any, kind: type, owner: Any, key: Any, step: Any) -> Any:
         identity = id(value)
         fresh = self.made.get(identity)
         if fresh is None:
             fresh = aliases.known_copy(value)
         if fresh is None:
-            self.path.append(key)
+            self.path.append(step)
             self._check_depth()
             alone = self.alone
             if alone and len(self.path) > 2:
@@ -221,7 +222,7 @@ class _Restoring(Adoption):
             return tuple.__new__(kind, parts)
         return value
 
-    def _container(self, value: Any, kind: type, owner: Any, key: Any) -> Any:
+    def _container(self, value: Any, kind: type, owner: Any, key: Any, step: Any) -> Any:
         fresh = self.made.get(id(value))
         if fresh is None:
             fresh = WRAPPERS[kind].__new__(WRAPPERS[kind])

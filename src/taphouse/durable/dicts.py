@@ -181,11 +181,10 @@ class DictMethods(Container):
         row = self._tap_row
         if is_plain_key(key):
             part = dict.get(self, key, _MISSING)  # type: ignore[arg-type]
-            # The child may be there more than once (or the key be stale): then all is written.
-            if (part is child or type(part) in HELD) and child._tap_slots <= 1:
-                if part is child or (isinstance(part, tuple) and _carries(part, child)):
-                    log_op(self, ("s", key, part))
-                    return
+            # The key is stale if the child was there twice and that one is gone: then all is written.
+            if part is child or (isinstance(part, tuple) and _carries(part, child)):
+                log_op(self, ("s", key, part))
+                return
         row.ops = None
 
     def _tap_revert(self, snapshot: Any) -> None:

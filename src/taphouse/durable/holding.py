@@ -86,7 +86,7 @@ def measure_setattr() -> int:
 class _Measuring(Adoption):
     __slots__ = ()
 
-    def _container(self, value: Any, kind: type, owner: Any, key: Any) -> Any:
+    def _container(self, value: Any, kind: type, owner: Any, key: Any, step: Any) -> Any:
         _look(getrefcount(value))
         return ()
 

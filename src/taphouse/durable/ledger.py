@@ -16,7 +16,7 @@ from taphouse.durable import aliases, undo
 from taphouse.durable.adoption import restore, restore_items
 from taphouse.durable.checking import Strictness
 from taphouse.durable.kinds import QUICK
-from taphouse.durable.ownership import TRACKED, attached_home, home_of, path_of
+from taphouse.durable.ownership import TRACKED, Ops, attached_home, home_of, path_of
 from taphouse.durable.twin import LedgerCore, Row, set_row
 from taphouse.errors import InternalError
 
@@ -210,7 +210,7 @@ def take_ops(container: Any) -> list[tuple[Any, ...]] | None:
     """
     row = container._tap_row
     ops: list[tuple[Any, ...]] | None = row.ops
-    row.ops = []
+    row.ops = Ops()
     return ops
 
 

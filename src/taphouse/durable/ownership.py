@@ -8,7 +8,7 @@ weakly: a container never keeps its owner alive.
 Slots of a container: ``_tap_owner`` weak reference to the owner, ``_tap_key``
 where the owner has it (exact for attributes and keys, a hint for indexes),
 ``_tap_slots`` how often the owner has it, ``_tap_row`` its row once own,
-``_tap_logged`` the ops list in which its change is already noted.
+``_tap_logged`` the token of the ops in which its change is already noted.
 
 This module must never know which kinds of containers there are.
 """
@@ -16,6 +16,7 @@ This module must never know which kinds of containers there are.
 from __future__ import annotations
 
 from _thread import get_ident
+from collections.abc import Iterable
 from typing import Any
 from weakref import ref
 
@@ -27,6 +28,7 @@ from taphouse.names import qualified_name
 __all__ = [
     "HELD",
     "TRACKED",
+    "Ops",
     "attached_home",
     "check_writer",
     "home_of",
@@ -48,6 +50,20 @@ HELD: set[type] = {tuple}
 
 MAX_CHAIN = 50
 """Containers embedded deeper than this in one row become own, so that no row nests without bound."""
+
+
+class Ops(list[tuple[Any, ...]]):
+    """The changes of an own container since they were last taken.
+
+    Attributes:
+        token: stands for this list where holding it would hold all its values.
+    """
+
+    __slots__ = ("token",)
+
+    def __init__(self, ops: Iterable[tuple[Any, ...]] = ()) -> None:
+        super().__init__(ops)
+        self.token = object()
 
 
 def home_of(container: Any) -> Any:
@@ -112,9 +128,9 @@ def touch(container: Any) -> None:
     if ops is not None:
         if undo.BLOCKS:
             undo.mark_row(row)
-        if child is not None and child._tap_logged is not ops:
+        if child is not None and child._tap_logged is not ops.token:
             home._tap_note(child)
-            child._tap_logged = row.ops
+            child._tap_logged = ops.token
     if ledger is not None and not row.dirty:
         ledger.mark_row(home, row)
 
@@ -158,7 +174,6 @@ def join(container: Any, owner: Any, key: Any) -> None:
         container._tap_owner = ref(owner)
         container._tap_key = key
         container._tap_slots = 1
-        container._tap_logged = None
     elif first is owner:
         # Perhaps only for a moment, as in ``l[0], l[1] = l[1], l[0]``: is_own() decides when it is asked.
         row = owner._tap_row

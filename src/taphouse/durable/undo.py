@@ -102,8 +102,8 @@ class Atomic:
             function(*arguments)
         for row, length in self.marks.values():
             if row.ops is not None:
-                # A new list, not a shorter one: containers remember in which list they are logged.
-                row.ops = row.ops[:length]
+                # A new list, not a shorter one: containers remember by its token that they are noted.
+                row.ops = type(row.ops)(row.ops[:length])
         self.marks.clear()
 
     def break_up(self) -> None:
