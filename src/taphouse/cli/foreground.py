@@ -6,6 +6,7 @@ It must never know more than which settings that means.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import threading
@@ -44,5 +45,6 @@ def run_application(app: Application) -> None:
         pidfile="",
         logfile="-",
     )
-    with named_main(script):
+    # An interrupt before the server is ready ends it as one afterwards does: in order.
+    with named_main(script), contextlib.suppress(KeyboardInterrupt):
         run_sequence(Start(settings, app, script))

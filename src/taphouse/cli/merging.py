@@ -19,14 +19,6 @@ from taphouse.persist import Store, TapInfo, Thawed, thaw
 
 __all__ = ["built_by_code", "merge"]
 
-_CODE_DECIDES = frozenset(
-    {
-        "name", "uid", "gid", "listeners", "connectors", "services", "parent", "restart", "retry",
-        "protocol", "datagram_protocol", "make", "stateless", "stream_limit_bytes",
-    }
-)  # fmt: skip
-"""Attributes of applications, factories and services that are configuration by their nature."""
-
 _ROOT_OID = 1
 
 
@@ -154,7 +146,7 @@ class _Late:
 
 def _join(target: Durable, code: Mapping[str, Any]) -> None:
     """Give an object that holds its stored attributes those that the code decides, and new ones."""
-    decides = _CODE_DECIDES | config_attributes(type(target))
+    decides = config_attributes(type(target))
     stored = raw_state(target)
     for name in [name for name in stored if name in decides and name not in code]:
         # Stored on the object once, and left to its class by now.

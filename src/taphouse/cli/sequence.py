@@ -140,6 +140,9 @@ def _log_failure(start: Start, error: BaseException) -> None:
     """Let the log end with the reason, as the terminal does; the traceback only if it is ours to find."""
     if start.logs is None or isinstance(error, SystemExit):
         return
+    if isinstance(error, KeyboardInterrupt):
+        _log.info("Interrupted before the server was ready.")
+        return
     if isinstance(error, TaphouseError):
         _log.error("%s", describe_error(error)[0], exc_info=error if start.settings.debug else None)
         return

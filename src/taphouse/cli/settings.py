@@ -127,7 +127,7 @@ def settings_from(options: argparse.Namespace, **more: object) -> Settings:
     for name in ("drop", "allow_modules"):
         values[name] = tuple(values.get(name) or ())
     launch_directory = os.getcwd()
-    for name in ("tap", "state", "profile"):
+    for name in ("tap", "state", "profile", "chroot"):
         if name in values:
             values[name] = os.path.join(launch_directory, str(values[name]))
     python = values.get("python")

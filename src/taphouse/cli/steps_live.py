@@ -95,7 +95,7 @@ def _actions(start: Start) -> Actions:
     def status() -> Mapping[str, object]:
         numbers = runtime.statistics()
         return {
-            "state": "running" if runtime.is_ready else "not ready",
+            "state": "stopping" if runtime.is_stopping else "running" if runtime.is_ready else "not ready",
             "durable": settings.save,
             "addresses": {label: [str(a) for a in found] for label, found in runtime.addresses.items()},
             "connections": numbers.connections,
