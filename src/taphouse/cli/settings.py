@@ -137,7 +137,8 @@ def settings_from(options: argparse.Namespace, **more: object) -> Settings:
     run_directory = str(values.get("run_directory") or "")
     if values.get("chroot"):
         # The run directory is meant as seen inside, "/" if none was given.
-        run_directory = os.path.join(os.path.realpath(str(values["chroot"])), run_directory.lstrip("/"))
+        values["chroot"] = os.path.realpath(str(values["chroot"]))
+        run_directory = os.path.join(values["chroot"], run_directory.lstrip("/"))
     values["run_directory"] = os.path.normpath(os.path.join(launch_directory, run_directory))
     settings = Settings(**values)
     _refuse_contradictions(settings)
