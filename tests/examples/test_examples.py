@@ -62,20 +62,20 @@ def test_04_chat_tells_others_and_greets_newcomers_after_a_crash(playground):
     with ExitStack() as stack:
         ann, bob = (stack.enter_context(caller(playground, 8204)) for _ in range(2))
         # Both are there as soon as one hears the other.
-        ann.write("hello\n")
-        assert bob.readline() == "hello\n"
-        bob.write("hi\n")
-        assert ann.readline() == "hi\n"
+        ann.write(b"hello\n")
+        assert bob.readline() == b"hello\n"
+        bob.write(b"hi\n")
+        assert ann.readline() == b"hi\n"
     playground.kill(signal.SIGKILL, "chat.pid")
     playground.run("tap", "start", "chat.py")
     with caller(playground, 8204) as newcomer:
-        assert [newcomer.readline(), newcomer.readline()] == ["hello\n", "hi\n"]
+        assert [newcomer.readline(), newcomer.readline()] == [b"hello\n", b"hi\n"]
 
 
 def caller(playground, port):
     connection = socket.create_connection(("127.0.0.1", playground.port(port)), timeout=30)
     with connection:
-        return connection.makefile("rw", buffering=1)
+        return connection.makefile("rwb", buffering=0)
 
 
 def test_05_a_reminder_promised_before_a_crash_is_kept_after_it(playground):
