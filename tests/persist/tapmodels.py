@@ -103,3 +103,24 @@ def module_function() -> int:
 
 for _allowed in (Colour, Level, Rights, Point, Pair, Account, Slotted, Frozen, Plain, module_function):
     register(_allowed)
+
+
+DEATHS: list[str] = []
+"""Which of the following noticed being thrown away."""
+
+
+class Dying(Durable):
+    def __del__(self) -> None:
+        DEATHS.append("durable")
+
+
+class DyingSlots:
+    __slots__ = ("part",)
+
+    def __del__(self) -> None:
+        DEATHS.append("slots")
+
+
+class DyingPlain:
+    def __del__(self) -> None:
+        DEATHS.append("plain")

@@ -40,7 +40,7 @@ def damage_as_tap_error(path: Path, where: str = "") -> Iterator[None]:
         yield
     except CodecError as error:
         raise TapError(str(error), path=str(path), where=where, cure=_CURE_DAMAGED) from error
-    except (sqlite3.Error, sqlite3.Warning) as error:
+    except (sqlite3.Error, sqlite3.Warning, UnicodeError) as error:
         raise TapError(
             f"damaged: {str(error).splitlines()[0]:.200}", path=str(path), where=where, cure=_CURE_DAMAGED
         ) from error

@@ -27,6 +27,7 @@ from taphouse.durable import (
     take_ops,
 )
 from taphouse.errors import ClassIdentityError, TapError
+from taphouse.persist.blanks import disarm
 from taphouse.persist.codec import Unpacker
 from taphouse.persist.codes import CodecError, Defer
 from taphouse.persist.containers import FIRST_CLASS, MADE_BY_CID
@@ -156,7 +157,10 @@ class _Thaw:
             return make_unknown(record)
         if record.kind not in ("durable", "plain") or not isinstance(found, type):
             raise CodecError(f"{record.name} is a {record.kind}, which has no rows")
-        return make_blank(found)
+        try:
+            return make_blank(found)
+        except TypeError as error:
+            raise CodecError(f"{record.name} is a class that cannot be made blank") from error
 
     def _fill_all(self) -> None:
         deferred: list[int] = []
@@ -254,8 +258,12 @@ def thaw(store: Store, resolve: Resolve, *, existing: Mapping[int, Durable] | No
     # Hundreds of thousands of live objects are made: the cyclic collector would visit each again and again.
     was_enabled = gc.isenabled()
     gc.disable()
+    work = _Thaw(image, name, resolve, existing or {})
     try:
-        return _Thaw(image, name, resolve, existing or {}).run()
+        return work.run()
+    except BaseException:
+        disarm(obj for oid, obj in work.objects.items() if oid not in work.existing)
+        raise
     finally:
         if was_enabled:
             gc.enable()

@@ -73,12 +73,16 @@ class Unpacker:
         """Return the map of attribute names to values that ``data`` holds.
 
         Raises:
-            CodecError: also if it is no map of text.
+            CodecError: also if it is no map of names, or has a name that is never stored
+                (``_v_...``, ``__...__``).
             Defer: as :meth:`unpack`.
         """
         state = self.unpack(data)
-        if type(state) is not dict or not all(type(name) is str for name in state):
+        if type(state) is not dict:
             raise CodecError("the state of an object is no map of names")
+        for name in state:
+            if type(name) is not str or name.startswith("_v_") or (name[:2] == "__" == name[-2:]):
+                raise CodecError(f"an attribute {name!r:.60}, which is never stored")
         return state
 
     def _take(self, size: int) -> bytes:

@@ -8,6 +8,7 @@ everything was read and before anything runs.  This module must never know rows.
 from __future__ import annotations
 
 import inspect
+import types
 from typing import Any
 
 from taphouse.durable import ClassRecord, check_value, class_record
@@ -26,6 +27,8 @@ def check_version(cls: Any, record: ClassRecord, path: str) -> bool:
         ClassIdentityError: if the tap's is newer.
         UpgradeError: if a step is missing.
     """
+    if not isinstance(cls, (type, types.FunctionType)):
+        raise ClassIdentityError(f"{record.name} is neither class nor function here", path=path)
     installed = class_record(cls)
     if record.kind != installed.kind:
         raise ClassIdentityError(
