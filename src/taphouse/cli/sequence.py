@@ -24,12 +24,12 @@ from taphouse.cli.steps_process import (
 )
 from taphouse.cli.steps_state import (
     bind_ports,
-    import_before_chroot,
     load_application,
     open_store,
+    prepare_chroot,
     read_plan_and_lock,
 )
-from taphouse.errors import TaphouseError
+from taphouse.errors import InternalError, TaphouseError
 
 if TYPE_CHECKING:
     pass
@@ -47,7 +47,7 @@ SEQUENCE: tuple[tuple[str, str, Step], ...] = (
     ("4", "writing the pidfile, opening the log", open_log),
     ("5", "binding the ports", bind_ports),
     ("6", "registering the server", register_server),
-    ("6", "importing before the chroot", import_before_chroot),
+    ("6", "preparing the chroot", prepare_chroot),
     ("6", "dropping privileges", take_identity),
     ("7", "opening the state", open_store),
     ("8", "loading the application", load_application),
@@ -91,9 +91,14 @@ def run_sequence(start: Start) -> int:
             _log.info("Server Shut Down.")
         return code
     except BaseException as error:
+        if isinstance(error, SystemExit) and start.runtime is not None:
+            # Application code that calls sys.exit() inside of the loop has crashed the server.
+            raise InternalError(
+                f"the loop was left by sys.exit({error.code!r})", cure="see the log"
+            ) from error
         if not start.readiness.is_detached or isinstance(error, SystemExit):
             raise
-        line, code = describe_error(error, hint=f"see {start.log_path}" if start.logs else "")
+        line, code = describe_error(error, hint=f"see {start.log_path}" if start.logs is not None else "")
         return start.readiness.failed(line, code=code)
 
 
@@ -138,7 +143,7 @@ async def _live(start: Start) -> int:
 
 def _log_failure(start: Start, error: BaseException) -> None:
     """Let the log end with the reason, as the terminal does; the traceback only if it is ours to find."""
-    if start.logs is None or isinstance(error, SystemExit):
+    if start.logs is None:
         return
     if isinstance(error, KeyboardInterrupt):
         _log.info("Interrupted before the server was ready.")

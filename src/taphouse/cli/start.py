@@ -111,7 +111,7 @@ class Start:
         """
         if not self.settings.chroot:
             return path
-        root = os.path.realpath(self.settings.chroot)
+        root = self.settings.chroot
         inner = os.path.relpath(os.path.realpath(path), root)
         if inner.split(os.sep)[0] == os.pardir:
             raise ConfigurationError(

@@ -124,6 +124,8 @@ def take_identity(start: Start) -> None:
         os.chdir(settings.run_directory_inside)
         if start.logs is not None:
             start.logs.rebase(root)
+    if start.identity is not None and start.logs is not None and os.geteuid() == 0:
+        start.logs.give_to(start.identity.uid, start.identity.gid)
     if start.identity is not None and drop_privileges(start.identity):
         _log.info("set uid/gid %d/%d", start.identity.uid, start.identity.gid)
     if start.logs is not None:

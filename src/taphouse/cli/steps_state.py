@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import logging
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from taphouse.cli.start import Start
@@ -17,7 +18,7 @@ from taphouse.errors import AlreadyRunningError, ConfigurationError, TaphouseErr
 if TYPE_CHECKING:
     from taphouse.cli.loading import ModuleLoader
 
-__all__ = ["bind_ports", "import_before_chroot", "load_application", "open_store", "read_plan_and_lock"]
+__all__ = ["bind_ports", "load_application", "open_store", "prepare_chroot", "read_plan_and_lock"]
 
 _log = logging.getLogger("taphouse")
 _HOLDER_WAIT_S = 5.0
@@ -47,18 +48,29 @@ def bind_ports(start: Start) -> None:
     start.undo.callback(start.sockets.close)
 
 
-def import_before_chroot(start: Start) -> None:
-    """With a chroot, import what the plan names while it can still be found."""
-    if start.settings.chroot and not start.is_code:
+def prepare_chroot(start: Start) -> None:
+    """With a chroot, import what the plan names, and read a seed, while they can still be found."""
+    if not start.settings.chroot:
+        return
+    assert start.choice is not None
+    if not start.is_code:
         _import_modules(start)
+    if start.choice.seed:
+        _open(start)
 
 
 def open_store(start: Start) -> None:
     """Open the state as the user who will write it, or prepare one that appears at the first commit."""
+    if start.store is None:
+        _open(start)
+
+
+def _open(start: Start) -> None:
     from taphouse.cli.storing import open_chosen
 
     assert start.choice is not None
-    start.store = open_chosen(start.choice, inside=start.inside)
+    choice = start.choice
+    start.store = open_chosen(replace(choice, state=start.inside(choice.state) if choice.state else ""))
     start.undo.callback(start.store.abandon)
 
 
