@@ -1,4 +1,4 @@
-"""All that a program logs, warns or prints becomes safe lines of one form; nobody waits for the disk."""
+"""All that a program logs, warns or prints becomes safe lines of one form."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -18,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from taphouse.daemon import Logs, LogSettings, open_logs, parse_level
-from taphouse.daemon.logwriter import LogWriter
-from taphouse.daemon.syslog import SyslogSink
-from taphouse.errors import CannotCreateError, ConfigurationError, UsageError
+from taphouse.errors import (
+    CannotCreateError,
+    UsageError,
+)
 
 FORM = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d) \[([^\]]*)\] (.*)")
 
@@ -250,71 +250,6 @@ def test_rotating_comes_between_the_lines_before_and_after_it(path: Path) -> Non
         assert texts(Path(f"{path}.1"))[-1] == "before 99"
 
 
-def test_with_a_thread_running_nobody_who_logs_waits_for_the_disk_and_losses_are_counted() -> None:
-    class StuckSink:
-        """A disk that hangs until it is let go."""
-
-        def __init__(self) -> None:
-            self.let_go = threading.Event()
-            self.stuck = threading.Event()
-            self.records: list[bytes] = []
-
-        def write(self, records: list[bytes], level: int) -> None:
-            self.stuck.set()
-            assert self.let_go.wait(30)
-            self.records += records
-
-        def rotate(self) -> None:
-            pass
-
-        def rebase(self, root: str) -> None:
-            pass
-
-        def close(self) -> None:
-            pass
-
-    sink = StuckSink()
-    writer = LogWriter(sink, queue_bytes=1000, lost_line=lambda lost: b"lost %d\n" % lost)
-    writer.start_thread()
-    writer.put(b"first\n", 20)
-    assert sink.stuck.wait(30)
-    for number in range(1000):
-        writer.put(b"%05d\n" % number, 20)
-    assert not writer.flush(timeout=0)
-    sink.let_go.set()
-    assert writer.flush()
-    writer.put(b"last\n", 20)
-    writer.close()
-    kept = len(sink.records) - 3
-    assert 100 < kept < 300  # about 1000 bytes of 6 each
-    assert sink.records[-2:] == [b"lost %d\n" % (1000 - kept), b"last\n"]
-
-
-def test_a_sink_that_breaks_does_not_end_the_writer() -> None:
-    written: list[bytes] = []
-
-    class BrokenOnce:
-        broken = True
-
-        def write(self, records: list[bytes], level: int) -> None:
-            if self.broken:
-                self.broken = False
-                raise RuntimeError("broken")
-            written.extend(records)
-
-        def rotate(self) -> None: ...
-        def rebase(self, root: str) -> None: ...
-        def close(self) -> None: ...
-
-    writer = LogWriter(BrokenOnce(), lost_line=lambda lost: b"lost %d\n" % lost)
-    writer.start_thread()
-    writer.put(b"1\n", 20)
-    assert writer.flush()
-    writer.put(b"2\n", 20)
-    writer.close()
-    assert written == [b"lost 1\n", b"2\n"]
-
-
 @pytest.mark.process
 def test_lines_are_written_however_the_process_ends(path: Path) -> None:
     for ending in (
@@ -360,97 +295,3 @@ def test_in_the_foreground_the_log_goes_to_stdout_and_stdout_into_the_log() -> N
     *lines, last = done.stdout.splitlines()
     assert [FORM.fullmatch(line)[3] for line in lines] == ["Log opened.", "hello", "oh"]  # type: ignore[index]
     assert (last, done.stderr) == ("plain", "")
-
-
-@pytest.fixture
-def syslogd(tmp_path: Path) -> Iterator[socket.socket]:
-    """A syslog daemon's socket."""
-    server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    server.bind(str(tmp_path / "log"))
-    server.settimeout(30)
-    yield server
-    server.close()
-
-
-def test_syslog_gets_one_record_a_line_each_with_the_prefix_and_its_severity(
-    syslogd: socket.socket, path: Path
-) -> None:
-    settings = LogSettings(path="", syslog=True, prefix="otk", syslog_path=syslogd.getsockname())
-    logs = open_logs(settings, context=lambda: "*otk*")
-    logging.getLogger("otk").error("one\ntwo")
-    logs.close()
-    form = re.compile(
-        rf"<(\d+)>[A-Z][a-z]{{2}} [ \d]\d \d\d:\d\d:\d\d otk\[{os.getpid()}\]: \[\*otk\*\] (.*)"
-    )
-    found = [form.fullmatch(syslogd.recv(10000).decode()) for _ in range(3)]
-    assert [match and match.groups() for match in found] == [
-        ("30", "Log opened."),
-        ("27", "one"),
-        ("27", "two"),
-    ]
-
-
-def test_syslog_and_a_file_can_both_be_had(syslogd: socket.socket, path: Path) -> None:
-    open_logs(LogSettings(path=str(path), syslog=True, syslog_path=syslogd.getsockname())).close()
-    assert b"Log opened." in syslogd.recv(10000)
-    assert texts(path) == ["Log opened."]
-
-
-def test_a_very_long_line_reaches_syslog_in_pieces(syslogd: socket.socket) -> None:
-    sink = SyslogSink("otk", path=syslogd.getsockname())
-    sink.write([b"x" * 20_000 + b"\n"])
-    sink.close()
-    pieces = [syslogd.recv(20_000).rpartition(b": ")[2] for _ in range(3)]
-    assert b"".join(pieces) == b"x" * 20_000
-
-
-def test_syslog_over_a_stream_socket_works_too(tmp_path: Path) -> None:
-    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    server.bind(str(tmp_path / "log"))
-    server.listen()
-    sink = SyslogSink("otk", path=str(tmp_path / "log"))
-    sink.write([b"one\n", b"two\n"])
-    sink.close()
-    peer, _ = server.accept()
-    data = b"".join(iter(lambda: peer.recv(1000), b""))
-    peer.close()
-    server.close()
-    assert [record.rpartition(b": ")[2] for record in data.split(b"\0")] == [b"one", b"two", b""]
-
-
-def test_a_syslog_daemon_that_comes_back_is_used_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import time
-
-    now = 1000.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    place = str(tmp_path / "log")
-    server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    server.bind(place)
-    sink = SyslogSink("otk", path=place)
-    server.close()
-    os.unlink(place)
-    sink.write([b"lost\n"])
-    server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    server.bind(place)
-    server.setblocking(False)
-    sink.write([b"still waiting\n"])
-    with pytest.raises(BlockingIOError):
-        server.recv(1000)
-    now += 10
-    sink.write([b"back\n"])
-    assert server.recv(1000).endswith(b"back")
-    sink.close()
-    server.close()
-
-
-def test_no_syslog_daemon_is_a_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="no syslog daemon listens"):
-        open_logs(LogSettings(path="", syslog=True, syslog_path=str(tmp_path / "nothing")))
-
-
-@pytest.mark.parametrize("prefix", ["", "a b", "a\n", "x" * 50, "ü"])
-def test_a_prefix_that_is_no_word_is_a_usage_error(prefix: str) -> None:
-    with pytest.raises(UsageError, match="--prefix"):
-        SyslogSink(prefix)
