@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import resource
 import socket
+import time
 
 import pytest
 
@@ -14,6 +17,7 @@ from taphouse.runtime import (
     Connection,
     Limits,
     Runtime,
+    bind_listener,
     bind_plan,
     current_context,
     make_client_context,
@@ -626,3 +630,44 @@ def test_ready_is_told_when_it_begins_and_when_it_ends(run_fast):
         assert told == [True, False]
 
     run_fast(main())
+
+
+def test_running_out_of_descriptors_neither_spins_nor_floods_the_log_and_is_over_when_there_are_some(
+    run, caplog
+):
+    async def main():
+        app = Application("starving")
+        app.listenTCP(0, Echo, "127.0.0.1")
+        runtime = Runtime(app, limits=Limits(max_connections=10_000))
+        await runtime.start()
+        port = port_of(runtime)
+        clients = [socket.socket() for _ in range(8)]
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest_free = os.open(os.devnull, os.O_RDONLY)
+        os.close(lowest_free)
+        loop = asyncio.get_running_loop()
+        before = time.process_time()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free + 3, hard))
+        try:
+            for client in clients:
+                client.connect(("127.0.0.1", port))
+            wait = loop.create_future()
+            loop.call_later(0.2, wait.set_result, None)
+            await wait
+            assert time.process_time() - before < 0.15
+            assert 0 < runtime.statistics().connections < 8
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for client in clients:
+            client.close()
+        assert await ask(port, b"x") == b"x"
+        await runtime.stop()
+
+    run(main())
+    assert len(caplog.records) < 10
+
+
+def test_the_backlog_is_the_listener_s_own():
+    bound = bind_listener({"kind": "tcp", "interface": "127.0.0.1", "port": 0, "backlog": 7})
+    assert bound.backlog == 7
+    bound.close()

@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from taphouse.app import Application, MultiService, Retry, Service
-from taphouse.errors import ConfigurationError, InternalError
+from taphouse.errors import ConfigurationError, InternalError, TaphouseError
 from taphouse.runtime import Limits, Runtime
 from taphouse.testing import JumpingClock, settle
 
@@ -299,7 +299,7 @@ def test_a_stop_while_a_service_still_starts_ends_the_start(run_fast):
         beginning = asyncio.ensure_future(runtime.start())
         await settle()
         await runtime.stop("a signal")
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(TaphouseError, match="application test was stopped before it was ready"):
             await beginning
         assert await runtime.wait_stopped() == 0
         assert not app.is_running

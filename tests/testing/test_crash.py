@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
-from taphouse.app import Application, Factory, Protocol
+from taphouse.app import Application, Factory, Protocol, Service
 from taphouse.durable import Ledger, durable
-from taphouse.errors import NotDurableError, StorageError
+from taphouse.errors import InternalError, NotDurableError, StorageError
 from taphouse.persist import Freezer, create_state
 from taphouse.runtime import Runtime
 from taphouse.testing import FailingStore, connect, crash_and_thaw, settle
@@ -116,3 +117,39 @@ def test_whichever_write_fails_the_server_stops_and_its_tap_holds_the_last_commi
     else:
         again = crash_and_thaw(build(), state=path)
         assert keys_of(again).given == list(range(committed))
+
+
+def test_after_a_failed_commit_nothing_of_the_application_runs_on(tmp_path):
+    seen = []
+
+    class Watching(Service):
+        async def run(self):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                seen.append("run ended")
+
+        def stop(self):
+            seen.append("stopped")
+
+    async def main():
+        app = build()
+        app.addService(Watching("w"))
+        app.addPeriodic(1000, keys_of(app).started)
+        store = FailingStore(create_state(tmp_path / "otk-shutdown.tap", seed=None), 2)
+        runtime = prepare(app, tmp_path / "unused", lambda _: store)
+        await runtime.start()
+        port = runtime.addresses["tcp:127.0.0.1:0"][0][1]
+        client = socket.create_connection(("127.0.0.1", port))
+        assert await runtime.wait_stopped() == 74
+        assert store.is_abandoned
+        await settle()
+        with pytest.raises(InternalError, match="application otk has stopped"):
+            keys_of(app).nextkey = 5
+        with pytest.raises(ConnectionResetError):
+            while client.recv(100):
+                pass
+        client.close()
+
+    asyncio.run(main())
+    assert seen == ["run ended"]

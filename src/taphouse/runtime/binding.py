@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from taphouse.errors import AddressError, ConfigurationError, NotPermittedError
-from taphouse.runtime.holders import describe_port_holder
 from taphouse.runtime.tls import make_server_context
 from taphouse.runtime.unixpaths import bind_path, remove_path
 
@@ -40,6 +39,7 @@ class Bound:
         sockets: one per address family and address.
         tls: the context of a TLS listener.
         path_identity: (device, inode) of a UNIX path, so that only our own is removed.
+        backlog: connections the kernel queues.
     """
 
     key: tuple[str, str, int, str]
@@ -47,6 +47,7 @@ class Bound:
     sockets: list[socket.socket]
     tls: ssl.SSLContext | None = None
     path_identity: tuple[int, int] | None = None
+    backlog: int = _DEFAULT_BACKLOG
 
     def addresses(self) -> list[Address]:
         """Return what the sockets are bound to."""
@@ -122,7 +123,7 @@ def bind_listener(entry: Mapping[str, Any], *, inherited: Sequence[socket.socket
     if kind == "tls":
         # Before the sockets, and before privileges are dropped: the key may be root's.
         tls = make_server_context(str(entry["certfile"]), entry.get("keyfile") or None)
-    bound = Bound((kind, interface, port, path), label, [], tls)
+    bound = Bound((kind, interface, port, path), label, [], tls, backlog=backlog)
     if inherited:
         bound.sockets.extend(inherited)
         for sock in inherited:
@@ -213,6 +214,8 @@ def _bind_one(
 def _explained(kind: str, interface: str, port: int, error: OSError) -> Exception:
     where = f"port {port}" + (f" on {interface}" if interface else "") + (" (udp)" if kind == "udp" else "")
     if error.errno == errno.EADDRINUSE:
+        from taphouse.runtime.holders import describe_port_holder  # only somebody in trouble pays for it
+
         holder = describe_port_holder(kind, port)
         return AddressError(
             f"{where}: address already in use" + (f" {holder}" if holder else ""),

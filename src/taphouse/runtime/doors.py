@@ -205,7 +205,12 @@ class Doors:
         self._users.clear()
 
     def abort(self) -> None:
-        """Reset every connection and close every port at once."""
+        """Reset every connection, close every port and end every coroutine at once."""
+        for _, link in self._links:
+            link.abort()
+        for crowd in self._crowds.values():
+            for task in crowd.running_tasks():
+                task.cancel()
         for _, port in self._ports:
             port.close()
         self._ports.clear()

@@ -7,11 +7,10 @@ everything it may not see.  It must never be needed for anything but a message.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 __all__ = ["describe_path_holder", "describe_port_holder"]
 
-_PROC = Path("/proc")
+_PROC = "/proc"
 _TCP_LISTEN = "0A"
 _UDP_BOUND = "07"
 
@@ -39,10 +38,15 @@ def describe_path_holder(path: str) -> str:
 
 def _rows(name: str) -> list[list[str]]:
     try:
-        text = (_PROC / name).read_text("utf-8", "replace")
+        text = _read(name)
     except OSError:
         return []
     return [line.split() for line in text.splitlines()[1:]]
+
+
+def _read(name: str) -> str:
+    with open(f"{_PROC}/{name}", encoding="utf-8", errors="replace") as file:
+        return file.read()
 
 
 def _describe(inodes: set[str]) -> str:
@@ -54,7 +58,7 @@ def _describe(inodes: set[str]) -> str:
             fds = f"{_PROC}/{pid}/fd"
             found = any(os.readlink(f"{fds}/{fd}") in links for fd in os.listdir(fds))
             if found:
-                return f"by pid {pid} ({(_PROC / pid / 'comm').read_text('utf-8', 'replace').strip()})"
+                return f"by pid {pid} ({_read(f'{pid}/comm').strip()})"
         except OSError:
             continue  # another user's process, or one that is just gone
     return ""

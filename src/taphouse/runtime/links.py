@@ -56,6 +56,11 @@ class Link(CrowdOwner):
         if self.connection is not None:
             self.connection.close()
 
+    def abort(self) -> None:
+        """Connect no more, without waiting for anything."""
+        if self._task is not None:
+            self._task.cancel()
+
     def lost(self, connection: Connection, exc: Exception | None) -> None:
         """Count the connection out, and wake who waits to connect again."""
         super().lost(connection, exc)

@@ -9,6 +9,7 @@ application, a tap or an epoch, only an `OutputWatch`.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import ssl
 import sys
@@ -23,6 +24,7 @@ from taphouse.runtime.sendfile import copy_file
 __all__ = ["TaphouseLoop", "loop_name", "make_loop"]
 
 _log = logging.getLogger("taphouse.runtime")
+_STARVED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _Factory = Callable[[], asyncio.BaseProtocol]
 
 
@@ -156,6 +158,23 @@ def _handed_out(made: tuple[Any, Any]) -> tuple[Any, Any]:
 
 class SelectorLoop(_Passage, asyncio.SelectorEventLoop):
     """asyncio's selector loop with our transports."""
+
+    _starved_at = -1.0
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Handle ``context``, except that running out of descriptors is told once a second.
+
+        CPython 3.11 reports EMFILE for every accept(2) it had in mind, and a second later fails
+        once more for each if the listener has been closed meanwhile.
+        """
+        error = context.get("exception")
+        if isinstance(error, OSError) and error.errno in _STARVED and "socket" in context:
+            if self.time() - self._starved_at < 1.0:
+                return
+            self._starved_at = self.time()
+        if isinstance(error, ValueError) and "_start_serving" in str(context.get("message")):
+            return
+        super().call_exception_handler(context)
 
 
 def make_loop(kind: str = "auto") -> asyncio.AbstractEventLoop:

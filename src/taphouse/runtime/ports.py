@@ -25,6 +25,10 @@ __all__ = ["CrowdOwner", "Port", "UdpPort", "open_port"]
 
 _log = logging.getLogger("taphouse.runtime")
 _BACKLOG_TURNS = 1000
+
+# asyncio takes its ``backlog`` for the number of accept(2) calls at once as well, and out of
+# descriptors it reports each of them, and tries each again after a second.
+_ACCEPT_AT_ONCE = 32
 _TURNS_TO_BEGIN = 5  # asyncio needs three from accept(2) to connection_made
 
 
@@ -91,13 +95,14 @@ class Port(CrowdOwner):
         """Begin to accept; until now connections waited in the backlog."""
         self.is_accepting = True
         for sock in self.bound.sockets:
-            arguments: dict[str, Any] = {"sock": sock, "backlog": 1024}
+            arguments: dict[str, Any] = {"sock": sock, "backlog": _ACCEPT_AT_ONCE}
             if self.bound.tls is not None:
-                arguments.update(ssl=self.bound.tls, ssl_handshake_timeout=tls_handshake_s)
+                arguments.update(ssl=self.bound.tls, ssl_handshake_timeout=tls_handshake_s or None)
             create = loop.create_unix_server if self.bound.key[0] == "unix" else loop.create_server
             # In a fresh context: what a client causes is not what the runtime does.
             task = loop.create_task(create(self._make, **arguments), context=Context())
             self._servers.append(await task)
+            sock.listen(self.bound.backlog)  # the loop has set it to the number above
 
     def admit(self, connection: Connection) -> asyncio.BaseProtocol | None:
         """Let the connection in, unless there are too many."""

@@ -139,8 +139,8 @@ class Runtime:
         """Run the START table; returns when clients are served.
 
         Raises:
-            TaphouseError: what kept a step from succeeding; everything is undone, and nothing
-                was committed if that was before the first commit.
+            TaphouseError: what kept a step from succeeding, or that `stop` was called meanwhile;
+                everything is undone, and nothing was committed if that was before the first commit.
         """
         if self.app._v_runtime is not None:
             raise InternalError(f"application {self.app.name} is running already")
@@ -150,8 +150,11 @@ class Runtime:
         try:
             await asyncio.shield(self._start_task)
         except asyncio.CancelledError:
-            if self._stop_task is None:  # the caller was cancelled, and with it the start
-                self._start_task.cancel()
+            if self._stop_task is not None and self._start_task.cancelled():
+                await self.stop()
+                raise self.failure or TaphouseError(
+                    f"application {self.app.name} was stopped before it was ready"
+                ) from None
             await self.stop("the start was cancelled")
             raise
         except BaseException as error:
@@ -321,6 +324,8 @@ class Runtime:
         with acting(self.app.name):
             _log.critical("%s; connections are reset and nothing more is written", error)
         self.doors.abort()
+        self.services.abort()
+        self.scheduler.abort()
         if self.failure is not None:
             # An orderly stop was under way; the exit code is the storage's now.
             self.exit_code = error.exit_code

@@ -68,6 +68,15 @@ class Scheduler:
                 newest.due_s = self._clock.time() + newest.seconds
             self._consider(newest.due_s)
 
+    def abort(self) -> None:
+        """Begin no more calls and end those at work, without waiting."""
+        self._open = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for task in self._tasks:
+            task.cancel()
+
     async def close(self, deadline_s: float) -> None:
         """Begin no more calls; those at work are waited for, then cancelled."""
         self._open = False

@@ -62,6 +62,11 @@ class ServiceKeeper:
         for service in reversed(list(services)):
             await self._stop(service)
 
+    def abort(self) -> None:
+        """End every ``run()`` at once; no ``stop()`` is called any more."""
+        for task in (*self._runs.values(), *self._changes):
+            task.cancel()
+
     async def _stop(self, service: Service) -> None:
         if not service.is_running and service.state != "failed":
             return

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from taphouse.errors import AddressError, NotPermittedError
-from taphouse.runtime.holders import describe_path_holder
 
 __all__ = ["bind_path", "remove_path"]
 
@@ -91,6 +90,8 @@ def _make_way(path: str) -> None:
             # EAGAIN: its backlog is full. EPROTOTYPE: a datagram socket. Both are alive.
             if error.errno not in (errno.EAGAIN, errno.EPROTOTYPE):
                 raise
+    from taphouse.runtime.holders import describe_path_holder  # only somebody in trouble pays for it
+
     holder = describe_path_holder(path)
     raise AddressError(
         f"path {path}: address already in use" + (f" {holder}" if holder else ""),
