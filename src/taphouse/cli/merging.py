@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from taphouse.app import Application, config_attributes, label_objects
+from taphouse.app import Application, Factory, Service, config_attributes, label_objects
 from taphouse.durable import Durable, raw_state
 from taphouse.errors import ConfigurationError, UsageError
 from taphouse.persist import Store, TapInfo, Thawed, thaw
@@ -76,11 +76,9 @@ def merge(
     for oid, target in existing.items():
         _join(target, code[oid])
     late.add_back(app)
-    for signature, call in calls.items():
-        if signature not in recorded.get("calls", calls):
-            _schedule(app, call)
     notes = [f"Going on from {info.path.name}, epoch {info.epoch}."]
     notes += [f"Stored object {label} is forgotten (--drop)." for label in sorted(dropped)]
+    notes += _join_calls(app, calls, recorded.get("calls", calls))
     return thawed, notes
 
 
@@ -170,10 +168,28 @@ def _calls(app: Application) -> dict[str, Any]:
     return found
 
 
-def _schedule(app: Application, call: Any) -> None:
-    """Enter a call that the code makes for the first time into the stored schedule."""
-    number = app.calls_made + 1
-    call.number = number
-    call.schedule = app.schedule
-    app.schedule[number] = call
-    app.calls_made = number
+def _join_calls(app: Application, code: Mapping[str, Any], recorded: Iterable[str]) -> list[str]:
+    """Let the stored schedule follow the code: what it calls anew is added, what it no longer calls ends.
+
+    Calls that were made while the server ran stay; those of objects that are gone end.
+
+    Returns:
+        Lines for the log.
+    """
+    known = set(recorded)
+    present = {id(target) for target in label_objects(app).values()}
+    notes = []
+    for signature, call in _calls(app).items():
+        owner = getattr(call.method, "__self__", None)
+        orphan = isinstance(owner, (Factory, Service)) and id(owner) not in present
+        if orphan or (signature in known and signature not in code):
+            call.cancel()
+            notes.append(f"Scheduled call {signature.rpartition(' ')[0]} ends: the code no longer makes it.")
+    for signature, call in code.items():
+        if signature not in known:
+            number = app.calls_made + 1
+            call.number = number
+            call.schedule = app.schedule
+            app.schedule[number] = call
+            app.calls_made = number
+    return notes
