@@ -16,6 +16,17 @@
 /* Longest text written without a look; longer ones are measured by write(). */
 #define SHORT_TEXT ((Py_ssize_t)1 << 20)
 
+/* Values that need no look at all. */
+static inline int
+is_quick(PyObject *value)
+{
+    return PyLong_CheckExact(value) || value == Py_None || PyBool_Check(value) || PyFloat_CheckExact(value)
+           || (PyUnicode_CheckExact(value) && PyUnicode_GET_LENGTH(value) <= SHORT_TEXT)
+           || (PyBytes_CheckExact(value) && PyBytes_GET_SIZE(value) <= SHORT_TEXT) || PyComplex_CheckExact(value);
+}
+
+#include "_wrapping.h"
+
 static PyObject *slow_write;  /* write(obj, name, value) */
 static PyObject *slow_erase;  /* erase(obj, name) */
 static PyObject *held_types;  /* set: types that must be told when overwritten */
@@ -83,14 +94,6 @@ static PyGetSetDef tracked_getset[] = {
     {"_tap_state", tracked_get_state, NULL, "the attribute dict itself", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
-
-static inline int
-is_quick(PyObject *value)
-{
-    return PyLong_CheckExact(value) || value == Py_None || PyBool_Check(value) || PyFloat_CheckExact(value)
-           || (PyUnicode_CheckExact(value) && PyUnicode_GET_LENGTH(value) <= SHORT_TEXT)
-           || (PyBytes_CheckExact(value) && PyBytes_GET_SIZE(value) <= SHORT_TEXT) || PyComplex_CheckExact(value);
-}
 
 /* Names that are not ordinary attributes: _v_..., _tap_..., __...__ */
 static inline int
@@ -221,6 +224,10 @@ install(PyObject *Py_UNUSED(module), PyObject *args)
 }
 
 static PyMethodDef module_methods[] = {
+    {"install_types", install_types, METH_VARARGS, "Hand in the types that wrapping knows."},
+    {"restore_simple", (PyCFunction)(void (*)(void))restore_simple, METH_FASTCALL,
+     "Restore attributes; return the names of those that are not simple, or None."},
+    {"wrap_alone", wrap_alone, METH_O, "Return the tracked form of a list or dict, or None if there is more to it."},
     {"install", install, METH_VARARGS, "Hand in the slow path: write, erase, quick types, held types, open blocks."},
     {"set_row", (PyCFunction)(void (*)(void))set_row, METH_FASTCALL, "Give a tracked object its row."},
     {NULL, NULL, 0, NULL},

@@ -27,6 +27,7 @@ from taphouse.durable.checking import (
 )
 from taphouse.durable.kinds import DURABLE_CLASSES, LEAVES, QUICK, SHORT_TEXT, is_namedtuple
 from taphouse.durable.ownership import HELD, TRACKED, join, path_of
+from taphouse.durable.twin import wrap_alone
 
 __all__ = [
     "CHILD_REFS",
@@ -150,6 +151,10 @@ class Adoption:
         return factory
 
 
+Settling = Adoption | tuple[Any, Any, Any] | None
+"""What is left to do once a value is stored: much, one join, or nothing."""
+
+
 class _Lazy(str):
     """A path that is spelt only if a message needs it."""
 
@@ -166,7 +171,7 @@ class _Lazy(str):
         return self.spell()
 
 
-def prepare(value: Any, owner: Any, key: Any, alone: bool = False) -> tuple[Any, Adoption | None]:
+def prepare(value: Any, owner: Any, key: Any, alone: bool = False) -> tuple[Any, Settling]:
     """Check ``value`` and build what is to be stored for it; nothing that exists is changed.
 
     Args:
@@ -184,6 +189,12 @@ def prepare(value: Any, owner: Any, key: Any, alone: bool = False) -> tuple[Any,
     kind = type(value)
     if kind in LEAVES or kind in DURABLE_CLASSES or (kind is str and len(value) <= SHORT_TEXT):
         return value, None
+    if kind in TRACKED:
+        return value, (value, owner, key)
+    if alone and (kind is dict or kind is list):
+        fresh = wrap_alone(value)
+        if fresh is not None:
+            return fresh, (fresh, owner, key)
     adoption = Adoption(owner, key, alone)
     stored = adoption.take(value, owner, key)
     return stored, adoption if adoption.joins else None
@@ -197,10 +208,14 @@ def prepare_key(key: Any, owner: Any) -> None:
     check_value(key, f"{path_of(owner)}[key {describe_key(key)}]")
 
 
-def settle(adoption: Adoption | None) -> None:
+def settle(adoption: Settling) -> None:
     """Record the owners of what :func:`prepare` built, now that it is stored."""
     if adoption is None:
         return
+    if type(adoption) is tuple:
+        join(*adoption)
+        return
+    assert isinstance(adoption, Adoption)
     for plain, copy in adoption.watching:
         aliases.watch(plain, copy)
     # The outermost was appended last; joined first, chains are known when the inner ones join.

@@ -18,7 +18,7 @@ from taphouse.durable.container import (
     let_go,
     log_op,
 )
-from taphouse.durable.holding import ALONE_IN_METHOD
+from taphouse.durable.holding import ALONE_IN_METHOD, measure_child
 from taphouse.durable.lists import find_identity, prepare_all
 
 __all__ = ["TrackedDeque"]
@@ -243,3 +243,4 @@ def _fill(fresh: TrackedDeque, plain: deque[Any], adoption: Any) -> None:
 WRAPPERS[deque] = TrackedDeque
 FILL[deque] = _fill
 add_kind(TrackedDeque)
+measure_child(deque, lambda child: deque([child]))

@@ -21,7 +21,7 @@ from taphouse.durable.container import (
     let_go,
     log_op,
 )
-from taphouse.durable.holding import ALONE_IN_SETITEM
+from taphouse.durable.holding import ALONE_IN_SETITEM, measure_child
 from taphouse.durable.kinds import QUICK
 from taphouse.durable.ownership import HELD
 
@@ -233,3 +233,4 @@ def fill_dict(fresh: Any, plain: Any, adoption: Any) -> None:
 WRAPPERS[dict] = TrackedDict
 FILL[dict] = fill_dict
 add_kind(TrackedDict)
+measure_child(dict, lambda child: {0: child})

@@ -10,7 +10,6 @@ This module must never decide what happens to a value that is held.
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from sys import getrefcount
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 from taphouse.durable.adoption import CHILD_REFS, FILL, WRAPPERS, Adoption
 from taphouse.durable.twin import Tracked, install
 
-__all__ = ["ALONE_IN_METHOD", "ALONE_IN_SETITEM", "measure_children", "measure_setattr"]
+__all__ = ["ALONE_IN_METHOD", "ALONE_IN_SETITEM", "measure_child", "measure_setattr"]
 
 NEVER = -1
 
@@ -91,26 +90,23 @@ class _Measuring(Adoption):
         return ()
 
 
-def measure_children() -> None:
-    """Measure elements of each kind of container, as adoption meets them."""
-    ways: dict[type, Callable[[Any], Any]] = {
-        list: lambda child: [child],
-        deque: lambda child: deque([child]),
-        dict: lambda child: {0: child},
-        OrderedDict: lambda child: OrderedDict({0: child}),
-        defaultdict: lambda child: defaultdict(None, {0: child}),
-    }
-    for kind, wrap in ways.items():
-        tracked = WRAPPERS[kind]
-        counts = []
-        value: list[Any] = []
-        for plain in (wrap([]), wrap(value)):
-            fresh = tracked.__new__(tracked)
-            measuring = _Measuring(fresh, 0, True)
-            measuring.path.append(0)
-            FILL[kind](fresh, plain, measuring)
-            counts.append(_seen)
-        CHILD_REFS[tracked] = _if_told(*counts)
+def measure_child(kind: type, wrap: Callable[[Any], Any]) -> None:
+    """Measure elements of one kind of container, as adoption meets them.
+
+    Args:
+        kind: a plain type whose tracked type is known by now.
+        wrap: makes a container of that kind with one element.
+    """
+    tracked: Any = WRAPPERS[kind]
+    counts = []
+    value: list[Any] = []
+    for plain in (wrap([]), wrap(value)):
+        fresh = tracked.__new__(tracked)
+        measuring = _Measuring(fresh, 0, True)
+        measuring.path.append(0)
+        FILL[kind](fresh, plain, measuring)
+        counts.append(_seen)
+    CHILD_REFS[tracked] = _if_told(*counts)
 
 
 ALONE_IN_METHOD = _measure_method()

@@ -14,10 +14,12 @@ from typing import Any
 
 from taphouse.durable import aliases, undo
 from taphouse.durable.adoption import restore, restore_items
-from taphouse.durable.checking import Strictness
-from taphouse.durable.kinds import QUICK
+from taphouse.durable.checking import PLAIN, Strictness
+from taphouse.durable.dicts import TrackedDict
+from taphouse.durable.kinds import DURABLE_CLASSES, LEAVES
+from taphouse.durable.lists import TrackedList
 from taphouse.durable.ownership import TRACKED, Ops, attached_home, home_of, path_of
-from taphouse.durable.twin import LedgerCore, Row, set_row
+from taphouse.durable.twin import LedgerCore, Row, install_types, restore_simple, set_row
 from taphouse.errors import InternalError
 
 __all__ = ["Drained", "Ledger"]
@@ -217,12 +219,13 @@ def take_ops(container: Any) -> list[tuple[Any, ...]] | None:
 def restore_state(obj: Any, state: dict[str, Any]) -> None:
     """Make ``state`` the attributes of a durable object: no check, no tracking.
 
-    Plain containers in it become tracked ones.
+    Plain containers in it become tracked ones.  It is a tree: only containers with rows
+    of their own may be in it more than once.
     """
     attributes = obj._tap_state
     attributes.clear()
-    for name, value in state.items():
-        attributes[name] = value if type(value) in QUICK else restore(value, obj, name)
+    for name in restore_simple(obj, attributes, state) or ():
+        attributes[name] = restore(state[name], obj, name)
 
 
 def restore_container(container: Any, items: Any) -> None:
@@ -240,3 +243,5 @@ __all__ += [
     "restore_state",
     "take_ops",
 ]
+
+install_types(TrackedList, TrackedDict, LEAVES, DURABLE_CLASSES, PLAIN, TRACKED)

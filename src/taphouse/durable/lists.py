@@ -22,7 +22,7 @@ from taphouse.durable.container import (
     let_go,
     log_op,
 )
-from taphouse.durable.holding import ALONE_IN_METHOD, ALONE_IN_SETITEM
+from taphouse.durable.holding import ALONE_IN_METHOD, ALONE_IN_SETITEM, measure_child
 from taphouse.durable.kinds import QUICK
 from taphouse.durable.ownership import HELD
 
@@ -260,3 +260,4 @@ def _fill(fresh: TrackedList, plain: list[Any], adoption: Any) -> None:
 WRAPPERS[list] = TrackedList
 FILL[list] = _fill
 add_kind(TrackedList)
+measure_child(list, lambda child: [child])

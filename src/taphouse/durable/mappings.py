@@ -17,9 +17,8 @@ from taphouse.durable.container import (
     is_plain_key,
     log_op,
 )
-from taphouse.durable.deques import TrackedDeque
 from taphouse.durable.dicts import DictMethods, fill_dict
-from taphouse.durable.holding import measure_children
+from taphouse.durable.holding import measure_child
 from taphouse.durable.ownership import path_of
 
 __all__ = ["TrackedCounter", "TrackedDefaultDict", "TrackedOrderedDict"]
@@ -234,4 +233,5 @@ for _plain, _tracked, _fill in (
     FILL[_plain] = _fill
     add_kind(_tracked)
 
-measure_children()
+measure_child(OrderedDict, lambda child: OrderedDict({0: child}))
+measure_child(defaultdict, lambda child: defaultdict(None, {0: child}))

@@ -14,7 +14,16 @@ from _thread import get_ident
 from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
-__all__ = ["LedgerCore", "Row", "Tracked", "install", "set_row"]
+__all__ = [
+    "LedgerCore",
+    "Row",
+    "Tracked",
+    "install",
+    "install_types",
+    "restore_simple",
+    "set_row",
+    "wrap_alone",
+]
 
 _write: Callable[[Any, str, Any], None]
 _erase: Callable[[Any, str], None]
@@ -143,6 +152,24 @@ class Tracked(_WithDict):
 
     def __delattr__(self, name: str) -> None:
         _erase(self, name)
+
+
+def install_types(*types: Any) -> None:
+    """Hand in the types that wrapping knows; this twin leaves wrapping to adoption."""
+
+
+def wrap_alone(plain: Any) -> Any:
+    """Return the tracked form of a list or dict that nobody else holds, or None if there is more to it.
+
+    This twin always says there is.
+    """
+    return None
+
+
+def restore_simple(obj: Any, attributes: dict[str, Any], state: dict[str, Any]) -> list[str] | None:
+    """Put ``state`` into ``attributes`` of ``obj``; return the names whose values have to be wrapped, or None."""
+    attributes.update(state)
+    return [name for name, value in state.items() if type(value) not in _quick] or None
 
 
 def set_row(obj: Any, row: Row | None) -> None:

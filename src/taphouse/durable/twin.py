@@ -9,21 +9,67 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from taphouse.durable.tracker import LedgerCore, Row, Tracked, install, set_row
+    from taphouse.durable.tracker import (
+        LedgerCore,
+        Row,
+        Tracked,
+        install,
+        install_types,
+        restore_simple,
+        set_row,
+        wrap_alone,
+    )
 
     TRACKER: str
 elif os.environ.get("TAPHOUSE_PURE", "") not in ("", "0"):
-    from taphouse.durable.tracker import LedgerCore, Row, Tracked, install, set_row
+    from taphouse.durable.tracker import (
+        LedgerCore,
+        Row,
+        Tracked,
+        install,
+        install_types,
+        restore_simple,
+        set_row,
+        wrap_alone,
+    )
 
     TRACKER = "python"
 else:
     try:
-        from taphouse.durable._tracker import LedgerCore, Row, Tracked, install, set_row
+        from taphouse.durable._tracker import (
+            LedgerCore,
+            Row,
+            Tracked,
+            install,
+            install_types,
+            restore_simple,
+            set_row,
+            wrap_alone,
+        )
 
         TRACKER = "c"
     except ImportError:
-        from taphouse.durable.tracker import LedgerCore, Row, Tracked, install, set_row
+        from taphouse.durable.tracker import (
+            LedgerCore,
+            Row,
+            Tracked,
+            install,
+            install_types,
+            restore_simple,
+            set_row,
+            wrap_alone,
+        )
 
         TRACKER = "python"
 
-__all__ = ["TRACKER", "LedgerCore", "Row", "Tracked", "install", "set_row"]
+__all__ = [
+    "TRACKER",
+    "LedgerCore",
+    "Row",
+    "Tracked",
+    "install",
+    "install_types",
+    "restore_simple",
+    "set_row",
+    "wrap_alone",
+]
