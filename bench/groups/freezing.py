@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.comparison import Comparison, Goal, Metric
-from bench.contestant import BenchError, Contestant, Sample, afresh
+from bench.contestant import BenchError, Contestant, Sample, Unavailable, afresh
 from bench.cores import on_cores
 from bench.group import Group
 from bench.workshop import WORKERS, Workshop
@@ -41,6 +41,18 @@ class Keeper:
             thaw_s = self._seconds("thaw", folder)
         return {"freeze_s": freeze_s, "thaw_s": thaw_s, "both_s": freeze_s + thaw_s, "file_mb": kept / 1e6}
 
+    def parts(self) -> str:
+        """Return which twins of taphouse's C parts this keeper runs."""
+        code = (
+            "from taphouse import durable, persist as p; print(f'tracker {durable.TRACKER}, codec {p.CODEC}')"
+        )
+        command = [self.workshop.python, "-c", code]
+        environment = {**self.workshop.environment, "TAPHOUSE_PURE": self.pure}
+        made = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if made.returncode:
+            raise Unavailable(f"taphouse cannot be imported: {made.stderr.strip().splitlines()[-1]}")
+        return made.stdout.strip()
+
     def _seconds(self, what: str, folder: Path) -> float:
         command = [self.workshop.python, str(WORKERS / self.script), what]
         with on_cores(self.workshop.cores.server):
@@ -60,17 +72,22 @@ class Keeper:
 
 def taphouse(workshop: Workshop) -> Contestant:
     """Taphouse as installed here, with its C parts if they are built."""
-    return Contestant(TAPHOUSE, afresh(Keeper(workshop, "freezing_taphouse.py").measure))
+    return _taphouse(workshop, TAPHOUSE, "0")
 
 
 def pure(workshop: Workshop) -> Contestant:
     """Taphouse without a compiler."""
-    return Contestant(PURE, afresh(Keeper(workshop, "freezing_taphouse.py", "1").measure), "TAPHOUSE_PURE=1")
+    return _taphouse(workshop, PURE, "1")
 
 
 def plain_pickle(workshop: Workshop) -> Contestant:
     """Pickle's highest protocol to a temporary file, fsync, rename."""
     return Contestant(PICKLE, afresh(Keeper(workshop, "freezing_pickle.py").measure), "highest protocol")
+
+
+def _taphouse(workshop: Workshop, name: str, pure: str) -> Contestant:
+    keeper = Keeper(workshop, "freezing_taphouse.py", pure)
+    return Contestant(name, afresh(keeper.measure), keeper.parts())
 
 
 FREEZING = Group(
