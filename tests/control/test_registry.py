@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -250,3 +251,27 @@ def test_a_forked_child_does_not_keep_a_dead_server_listed(folder: Path) -> None
         ours.close()
         childs.close()
         os.waitpid(child, 0)
+
+
+def test_where_the_best_folder_cannot_be_had_the_next_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best, next_best = str(tmp_path / "missing" / "taphouse"), str(tmp_path / "taphouse")
+    for module in ("registration", "registry"):
+        monkeypatch.setattr(f"taphouse.control.{module}.registry_folders", lambda: [best, next_best])
+    registration = register(name="otk")
+    assert registration.entry.socket.startswith(next_best)
+    assert list_servers() == [registration.entry]
+    registration.release()
+
+
+def test_a_registration_that_fails_half_way_leaves_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(old: str, new: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "rename", refuse)
+    with pytest.raises(CannotCreateError, match="No space left"):
+        register(name="otk")
+    assert list(folder.iterdir()) == []

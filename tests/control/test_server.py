@@ -253,6 +253,29 @@ def test_an_answer_that_is_none_is_an_error_of_one_line(tmp_path: Path, registra
         thread.join()
 
 
+def test_who_was_turned_away_before_he_spoke_reads_the_reason(registration: Registration) -> None:
+    def turn_away() -> None:
+        registration.socket.setblocking(True)
+        peer, _ = registration.socket.accept()
+        peer.sendall(b'{"ok": false, "error": "too many callers at once", "code": 69}\n')
+        peer.close()
+        gone.set()
+
+    class SpeaksLate(socket.socket):
+        def sendall(self, data: bytes) -> None:  # type: ignore[override]
+            assert gone.wait(30)
+            super().sendall(data)
+
+    gone = threading.Event()
+    thread = threading.Thread(target=turn_away)
+    thread.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "socket", SpeaksLate)
+        with pytest.raises(ControlError, match="too many callers"):
+            ask(registration.entry, "ping", timeout=30)
+    thread.join()
+
+
 def test_a_request_nobody_would_take_is_not_sent(registration: Registration) -> None:
     with pytest.raises(UsageError, match="too long"):
         ask(registration.entry, "backup", {"path": "/" + "x" * REQUEST_BYTES})

@@ -120,6 +120,34 @@ def test_print_is_a_line_and_stderr_is_an_error_line(path: Path) -> None:
         assert texts(path)[1:] == [text for _, text in seen]
 
 
+def test_the_captured_streams_still_look_like_streams(path: Path) -> None:
+    real = sys.stderr.fileno()
+    with opened(path):
+        assert sys.stderr.writable()
+        assert sys.stderr.fileno() == real
+        assert (sys.stdout.encoding, sys.stdout.errors) == ("utf-8", "backslashreplace")
+        assert not sys.stdout.isatty()
+        assert sys.stdout.buffer.writable()
+        with pytest.raises(TypeError, match="must be str"):
+            sys.stdout.write(b"bytes")  # type: ignore[arg-type]
+
+
+def test_a_handler_that_prints_its_own_error_does_not_go_round_in_circles(
+    path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Prints(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            print("handler failed")
+
+    with opened(path):
+        handler = Prints()
+        logging.getLogger().addHandler(handler)
+        print("one line")
+        logging.getLogger().removeHandler(handler)
+    assert texts(path)[1:] == ["one line"]
+    assert "handler failed" in capfd.readouterr().out
+
+
 def test_percent_signs_in_printed_text_are_just_text(path: Path) -> None:
     with opened(path):
         print("100% %s %d")

@@ -6,6 +6,7 @@ This module must never know what the answer means.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 
 from taphouse.control.address import connect_socket
@@ -56,7 +57,8 @@ def ask(
         raise UsageError(str(problem)) from None
     try:
         with connect_socket(server.socket, timeout=timeout) as client:
-            client.sendall(line)
+            with contextlib.suppress(BrokenPipeError):  # turned away already: the reason is there to read
+                client.sendall(line)
             data = bytearray()
             while not data.endswith(b"\n"):
                 part = client.recv(65_536)

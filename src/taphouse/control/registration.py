@@ -10,7 +10,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import secrets
 import socket
 import time
 import weakref
@@ -75,7 +74,7 @@ def register(
         CannotCreateError: no folder can be had (73).
     """
     folder = _choose_folder()
-    stem = f"{name}-{secrets.token_hex(4)}"
+    stem = f"{name}-{os.urandom(4).hex()}"
     entry = Entry(
         name=name,
         pid=os.getpid(),

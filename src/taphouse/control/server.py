@@ -26,6 +26,7 @@ __all__ = ["Actions", "ControlServer"]
 _logger = logging.getLogger("taphouse.control")
 _IDLE_S = 30.0
 _MOST_CALLERS = 32
+_FAREWELL_S = 1.0
 _UCRED = struct.Struct("3i")
 
 
@@ -87,9 +88,9 @@ class ControlServer:
         self._callers.add(task)
         try:
             if len(self._callers) > _MOST_CALLERS:
-                await self._send(writer, Reply(error="too many callers at once", code=69))
+                await self._turn_away(reader, writer, Reply(error="too many callers at once", code=69))
             elif not self._is_welcome(writer):
-                await self._send(writer, Reply(error="this server is another user's", code=77))
+                await self._turn_away(reader, writer, Reply(error="this server is another user's", code=77))
             else:
                 while await self._answer(reader, writer):
                     pass
@@ -102,6 +103,15 @@ class ControlServer:
             writer.close()
             with contextlib.suppress(Exception, asyncio.CancelledError):
                 await writer.wait_closed()
+
+    async def _turn_away(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reply: Reply
+    ) -> None:
+        """Refuse without looking at the request; but take it, as closing on unread bytes is a reset."""
+        await self._send(writer, reply)
+        with contextlib.suppress(ValueError):
+            async with asyncio.timeout(min(self._idle_s, _FAREWELL_S)):
+                await reader.readline()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; False if there will be no more."""
