@@ -44,14 +44,15 @@ class Keeper:
     def parts(self) -> str:
         """Return which twins of taphouse's C parts this keeper runs."""
         code = (
-            "from taphouse import durable, persist as p; print(f'tracker {durable.TRACKER}, codec {p.CODEC}')"
+            "from taphouse.durable import TRACKER; from taphouse.persist import CODEC; print(TRACKER, CODEC)"
         )
         command = [self.workshop.python, "-c", code]
         environment = {**self.workshop.environment, "TAPHOUSE_PURE": self.pure}
         made = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if made.returncode:
             raise Unavailable(f"taphouse cannot be imported: {made.stderr.strip().splitlines()[-1]}")
-        return made.stdout.strip()
+        tracker, codec = made.stdout.split()
+        return f"tracker: {tracker}, codec: {codec}"
 
     def _seconds(self, what: str, folder: Path) -> float:
         command = [self.workshop.python, str(WORKERS / self.script), what]
