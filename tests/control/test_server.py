@@ -25,6 +25,7 @@ from taphouse.control import (
     find_server,
     register,
 )
+from taphouse.control.address import connect_socket
 from taphouse.control.wire import REQUEST_BYTES
 from taphouse.errors import CannotCreateError, UsageError
 
@@ -261,16 +262,16 @@ def test_who_was_turned_away_before_he_spoke_reads_the_reason(registration: Regi
         peer.close()
         gone.set()
 
-    class SpeaksLate(socket.socket):
-        def sendall(self, data: bytes) -> None:  # type: ignore[override]
-            assert gone.wait(30)
-            super().sendall(data)
+    def connect_and_hesitate(path: str, *, timeout: float) -> socket.socket:
+        caller = connect_socket(path, timeout=timeout)
+        assert gone.wait(30)
+        return caller
 
     gone = threading.Event()
     thread = threading.Thread(target=turn_away)
     thread.start()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket, "socket", SpeaksLate)
+        patch.setattr("taphouse.control.client.connect_socket", connect_and_hesitate)
         with pytest.raises(ControlError, match="too many callers"):
             ask(registration.entry, "ping", timeout=30)
     thread.join()

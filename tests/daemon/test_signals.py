@@ -98,6 +98,17 @@ def test_installed_signals_reach_the_loop_and_removed_ones_are_as_before(
     assert {number: signal.getsignal(number) for number in SIGNAL_TABLE} == before
 
 
+def test_a_loop_about_to_sleep_is_woken_by_a_signal(loop: asyncio.AbstractEventLoop) -> None:
+    """Python's handlers run between bytecodes; a loop inside epoll_wait needs the descriptor to wake up."""
+    signals = Signals(loop, Told().intentions)
+    signals.install()
+    descriptor = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(descriptor)
+    signals.remove()
+    assert descriptor != -1
+    assert signal.set_wakeup_fd(-1) == -1
+
+
 def test_a_dump_shows_threads_and_tasks_with_their_stacks(loop: asyncio.AbstractEventLoop) -> None:
     async def waits_for_godot(never: asyncio.Future[None]) -> None:
         await never

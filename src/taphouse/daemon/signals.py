@@ -105,16 +105,21 @@ class Signals:
 
     def install(self) -> None:
         """Handle the signals of :data:`SIGNAL_TABLE`, also those held since :func:`hold_signals`."""
-        # Not loop.add_signal_handler: uvloop's may call twice for one signal if another comes at the
-        # same moment (it reads both its pipe and a set), and a second SIGTERM means something else.
         for number, intention in SIGNAL_TABLE.items():
-            handler = self._dump if intention is Intention.DUMP else self._pass_on
-            self._before[number] = signal.signal(number, handler)
+            self._before[number] = signal.getsignal(number)
+            # The loop's own handler only makes it wake up, through the wakeup descriptor: without it a
+            # signal that comes just before the loop sleeps is not answered until the next event. It is
+            # not what acts, because uvloop's may be called twice for one signal if another comes at
+            # the same moment (it reads a pipe and a set), and a second SIGTERM means something else.
+            self._loop.add_signal_handler(number, _nothing)
+            signal.signal(number, self._dump if intention is Intention.DUMP else self._pass_on)
         self._system.unblock_signals(_HELD)
 
     def remove(self) -> None:
         """Put back what was before; does nothing if not installed."""
         for number, before in self._before.items():
+            if not self._loop.is_closed():
+                self._loop.remove_signal_handler(number)
             # None: a handler of C code, which Python cannot put back
             signal.signal(number, signal.SIG_DFL if before is None else before)
         self._before = {}
@@ -153,6 +158,10 @@ class Signals:
 
     def _dump(self, number: int, frame: FrameType | None) -> None:
         _logger.warning("Received SIGQUIT: stacks and tasks follow.\n%s", dump_stacks(self._loop, frame))
+
+
+def _nothing() -> None:
+    """See Signals.install."""
 
 
 def dump_stacks(loop: asyncio.AbstractEventLoop | None, frame: FrameType | None = None) -> str:
