@@ -65,7 +65,7 @@ def refused(path: Path, resolve: Any = find) -> TaphouseError:
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_value_that_no_writer_makes_is_refused(tmp_path: Path, honest: bytes, name: str) -> None:
-    """Wrong lengths, depths, codes, references, keys; in one line that names the row, in little memory."""
+    """Wrong lengths, depths, codes, references, keys: one line that names the row, little memory."""
     path = tmp_path / "forged.tap"
     path.write_bytes(honest)
     forge(path, with_value(BOMBS[name]))
@@ -102,7 +102,7 @@ def test_what_is_read_bounds_what_is_made(tmp_path: Path, honest: bytes) -> None
 
 
 def test_names_in_a_tap_are_only_ever_looked_up(tmp_path: Path, honest: bytes) -> None:
-    """Showing, checking and describing a tap whose classes name dangerous things imports and calls nothing."""
+    """Showing and checking a tap whose classes name dangerous things imports and calls nothing."""
     path = tmp_path / "forged.tap"
     path.write_bytes(honest)
 
@@ -162,7 +162,7 @@ def test_two_rows_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"SQLite format 3\0", b"dear reader", b"\0" * 5000, b"SQLite format 3\0" * 400]
+    "content", [b"", b"SQLite format 3\0", b"dear reader", bytes(5000), b"SQLite format 3\0" * 400]
 )
 def test_a_file_that_is_no_tap_says_so(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "letter.tap"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -134,7 +133,7 @@ def temporary_beside(path: Path) -> Iterator[Path]:
     Raises:
         CannotCreateError, NotPermittedError: if writing there failed in the block.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
     try:
         yield temporary
     except PermissionError as error:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 from typing import Any, Final, NoReturn
 
+from taphouse.durable import Durable, TrackedDict, TrackedList
 from taphouse.persist.codes import CodecError
+from taphouse.persist.containers import CHUNK_ENTRIES
 from taphouse.persist.packer import Packer as PurePacker
 from taphouse.persist.packer import PackFailure
 from taphouse.persist.unpacker import Unpacker as PureUnpacker
@@ -24,6 +26,7 @@ if os.environ.get("TAPHOUSE_PURE", "") in ("", "0"):
     try:
         from taphouse.persist import _codec
 
+        _codec.install(Durable, TrackedList, TrackedDict, CHUNK_ENTRIES)
         Packer, Unpacker, CODEC = _codec.Packer, _codec.Unpacker, "c"
     except ImportError:
         pass

@@ -19,8 +19,18 @@ from taphouse.durable import (
     TrackedSet,
 )
 
-__all__ = ["BYTEARRAY_CID", "CONTAINER_CIDS", "FIRST_CLASS", "MADE_BY_CID", "PLAIN_CONTAINERS", "plain_kind"]
+__all__ = [
+    "BYTEARRAY_CID",
+    "CHUNK_ENTRIES",
+    "CONTAINER_CIDS",
+    "FIRST_CLASS",
+    "MADE_BY_CID",
+    "PLAIN_CONTAINERS",
+    "plain_kind",
+]
 
+CHUNK_ENTRIES: Final = 1000
+"""Entries of a big container to a row of ``chunk``; what has more gets a row of its own."""
 BYTEARRAY_CID: Final = 8
 FIRST_CLASS: Final = 16
 """Class numbers of the application begin here."""

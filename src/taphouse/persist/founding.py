@@ -5,7 +5,7 @@ This module must never know objects.
 
 from __future__ import annotations
 
-import secrets
+import os
 from pathlib import Path
 
 from taphouse.persist.building import build_tap, make_pages, publish, temporary_beside
@@ -45,7 +45,7 @@ def create_file(path: Path, base: Image, turn: Turn, link: bytes, *, sets_aside:
     meta = base.meta.with_(
         role="state", epoch=turn.number, begin=turn.number, chain=link, next_oid=epoch.next_oid, plan=plan
     )
-    mark = Mark(session=secrets.token_hex(8))
+    mark = Mark(session=os.urandom(8).hex())
     with temporary_beside(path) as temporary:
         meta = build_tap(
             temporary,

@@ -15,12 +15,12 @@ from typing import Any, Final
 
 from taphouse.durable import Durable, Ledger, attach, is_own, is_tracked, make_own, oid_of, path_of, take_ops
 from taphouse.errors import InternalError
+from taphouse.persist.containers import CHUNK_ENTRIES
 from taphouse.persist.opaque import OpaqueEntry, check_opaque, digest_of
 from taphouse.persist.origin import plan_text
 from taphouse.persist.packer import PackFailure
 from taphouse.persist.records import Epoch
 from taphouse.persist.rowing import RowWriter, is_shared
-from taphouse.persist.schema import CHUNK_ENTRIES
 from taphouse.persist.shaping import Classes
 from taphouse.persist.turns import Store, Turn
 from taphouse.persist.unknown import Unknown
@@ -41,6 +41,9 @@ class Freezer:
         store: gives the last epoch and the numbers of classes; nothing is written to it here.
         chunk_bytes: what :class:`Thawed` says about big containers.
     """
+
+    numbers = None
+    embeds = True
 
     def __init__(
         self, ledger: Ledger, store: Store, chunk_bytes: dict[int, tuple[int, int]] | None = None

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import platform
-import secrets
-from importlib import metadata
+import sys
 from typing import Any
 
 from taphouse.persist.schema import Meta
@@ -18,10 +18,8 @@ __all__ = ["fresh_meta", "plan_text"]
 
 
 def _version() -> str:
-    try:
-        return metadata.version("taphouse")
-    except metadata.PackageNotFoundError:
-        return "unknown"
+    # The package is imported already; importlib.metadata would cost every start 15 to 30 ms.
+    return str(getattr(sys.modules["taphouse"], "__version__", "unknown"))
 
 
 def plan_text(plan: dict[str, Any]) -> str:
@@ -46,8 +44,6 @@ def fresh_meta(base: Meta | None, plan: str = "{}", *, role: str = "state", next
     taphouse, python = _version(), platform.python_version()
     if base is None:
         name = json.loads(plan).get("name", "app")
-        return Meta(
-            role, secrets.token_hex(16), name, created, taphouse, python, plan=plan, next_oid=next_oid
-        )
+        return Meta(role, os.urandom(16).hex(), name, created, taphouse, python, plan=plan, next_oid=next_oid)
     name = json.loads(base.plan).get("name", base.name)
     return base.with_(created=created, name=name, taphouse=taphouse, python=python)

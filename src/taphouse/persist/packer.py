@@ -93,10 +93,20 @@ class Packer:
 
     Args:
         hook: asked about every value that is not of an exact builtin type.
-        careful: ask the hook about exact lists, dicts, sets and bytearrays too.
+        numbers: ``id(object) -> row number`` that the hook would look up; the C twin does it itself.
+        embeds: the hook has tracked lists and dicts without a row of their own written inline; the C
+            twin does that without asking.
+        careful: ask the hook about exact lists, dicts, sets and bytearrays too; not in the C twin.
     """
 
-    def __init__(self, hook: Hook, *, careful: bool = False) -> None:
+    def __init__(
+        self,
+        hook: Hook,
+        *,
+        numbers: dict[int, int] | None = None,
+        embeds: bool = False,
+        careful: bool = False,
+    ) -> None:
         self._hook = hook
         self._careful = careful
 

@@ -15,12 +15,11 @@ from typing import Any, Final
 from taphouse.durable import Durable, raw_state
 from taphouse.persist.codec import Packer
 from taphouse.persist.codes import CHUNKED
-from taphouse.persist.containers import CONTAINER_CIDS, PLAIN_CONTAINERS
+from taphouse.persist.containers import CHUNK_ENTRIES, CONTAINER_CIDS, PLAIN_CONTAINERS
 from taphouse.persist.instances import instance_state
 from taphouse.persist.packer import Packer as PurePacker
 from taphouse.persist.packer import Tagged
 from taphouse.persist.records import Row
-from taphouse.persist.schema import CHUNK_ENTRIES
 from taphouse.persist.shaping import Classes, Rows, Shaper, container_shape
 
 __all__ = ["RowWriter", "is_shared"]
@@ -36,7 +35,7 @@ class RowWriter:
 
     def __init__(self, rows: Rows, classes: Classes) -> None:
         self._classes = classes
-        self._packer = Packer(Shaper(rows, classes))
+        self._packer = Packer(Shaper(rows, classes), numbers=rows.numbers, embeds=rows.embeds)
         # Reference counts tell what is shared among opaque values: only one code path keeps them comparable.
         self._careful = PurePacker(Shaper(rows, classes, opaque=True), careful=True)
 

@@ -21,7 +21,6 @@ from taphouse.persist.codes import CodecError
 
 __all__ = [
     "APPLICATION_ID",
-    "CHUNK_ENTRIES",
     "CHUNKS_PER_OID",
     "DDL",
     "FORMAT",
@@ -43,8 +42,6 @@ FORMAT: Final = 1
 PAGE_SIZE: Final = 4096
 PAGE_OIDS: Final = 64
 """Rows of objects to a row of ``page``: 64 small objects are about one SQLite page of 4 KiB."""
-CHUNK_ENTRIES: Final = 1000
-"""Entries of a big container to a row of ``chunk``."""
 CHUNKS_PER_OID: Final = 1 << 20
 """``chunk.id`` is ``oid * 2**20 + n``."""
 ROLES: Final = ("seed", "state")

@@ -90,7 +90,15 @@ class Classes:
 
 
 class Rows(Protocol):
-    """Gives row numbers."""
+    """Gives row numbers.
+
+    Args:
+        numbers: ``id(object) -> row number`` of durable objects numbered so far, or None if they know it.
+        embeds: a tracked list or dict that has no row and no second owner is always written inline.
+    """
+
+    numbers: dict[int, int] | None
+    embeds: bool
 
     def of_durable(self, value: Durable) -> int:
         """Return the number of a durable object."""

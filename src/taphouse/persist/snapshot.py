@@ -12,11 +12,11 @@ from typing import Any
 
 from taphouse.durable import Durable, is_own, path_of
 from taphouse.errors import NotDurableError
+from taphouse.persist.containers import CHUNK_ENTRIES
 from taphouse.persist.opaque import check_opaque
 from taphouse.persist.packer import PackFailure
 from taphouse.persist.records import Epoch
 from taphouse.persist.rowing import RowWriter, is_shared
-from taphouse.persist.schema import CHUNK_ENTRIES
 from taphouse.persist.shaping import Classes
 
 __all__ = ["Snapshot", "refuse_value"]
@@ -46,6 +46,7 @@ class Snapshot:
     def _begin(self) -> None:
         self.classes = Classes()
         self.numbers: dict[int, int] = {}
+        self.embeds = not self._shared
         self._found: list[Any] = []
         self._opaque: set[int] = set()
         self._writer = RowWriter(self, self.classes)

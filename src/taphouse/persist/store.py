@@ -11,10 +11,8 @@ This module must never know objects: it gets bytes.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
-import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -225,7 +223,7 @@ class SqliteStore:
         self._checkpoint("PASSIVE")
         self._renew_mark = False
         with self._io("open"):
-            mark = Mark(session=secrets.token_hex(8), previous=self._mark.session, is_open=True)
+            mark = Mark(session=os.urandom(8).hex(), previous=self._mark.session, is_open=True)
             db.execute("BEGIN")
             self._write_mark(db, mark)
             db.execute("COMMIT")
@@ -263,7 +261,7 @@ class SqliteStore:
                 copy.execute("BEGIN")
                 copy.execute(
                     "INSERT OR REPLACE INTO mark VALUES (1, ?, ?, ?, ?, ?)",
-                    Mark(secrets.token_hex(8)).columns(),
+                    Mark(os.urandom(8).hex()).columns(),
                 )
                 copy.execute("COMMIT")
             with temporary.open("rb") as file:
@@ -302,6 +300,8 @@ class SqliteStore:
         if self._db is not None:
             # Closing would move the WAL into the main file.  The connection is leaked on purpose,
             # reference and all, so that not even the interpreter's end closes it.
+            import ctypes  # here: 3 ms that a start need not pay for an accident
+
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._db))
             self._db = None
 

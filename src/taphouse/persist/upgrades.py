@@ -53,9 +53,9 @@ def check_version(cls: Any, record: ClassRecord, path: str) -> bool:
     return record.version < installed.version
 
 
-def _find_step(cls: type, version: int) -> Any:
+def _find_step(cls: Any, version: int) -> Any:
     name = f"upgrade_from_{version}"
-    for base in cls.__mro__:
+    for base in getattr(cls, "__mro__", ()):
         if name in base.__dict__:
             return base.__dict__[name]
     return None
