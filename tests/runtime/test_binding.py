@@ -126,6 +126,23 @@ def test_a_unix_path_has_exactly_the_mode_asked_for(tmp_path):
     assert not (tmp_path / "s").exists()
 
 
+def test_a_unix_path_is_not_open_to_more_for_a_moment(tmp_path, monkeypatch):
+    before_chmod = []
+    real = os.chmod
+
+    def looking(path, mode):
+        before_chmod.append(stat.S_IMODE(os.stat(path).st_mode))
+        real(path, mode)
+
+    monkeypatch.setattr(os, "chmod", looking)
+    before = os.umask(0)
+    try:
+        bind_listener(unix(tmp_path / "s", mode=0o600)).close()
+    finally:
+        os.umask(before)
+    assert before_chmod == [0o600]
+
+
 def test_a_stale_unix_path_is_replaced(tmp_path):
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(str(tmp_path / "s"))

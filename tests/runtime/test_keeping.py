@@ -1,0 +1,190 @@
+"""A running application's state is on disk before the first client, and one closed file at the end."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from taphouse.app import Application, Factory, Protocol, Service, make_plan
+from taphouse.durable import Ledger, durable, find_registered, oid_of
+from taphouse.errors import InternalError, WrongThreadError
+from taphouse.persist import Freezer, NullStore, create_state, open_state, read_info, thaw, write_seed
+from taphouse.runtime import Runtime
+
+
+class Counting(Factory, name="tests.runtime.Counting"):
+    protocol = Protocol
+
+    def __init__(self):
+        self.count = 0
+
+
+class Adding(Service, name="tests.runtime.Adding"):
+    total = 0
+
+
+def build():
+    app = Application("kept")
+    app.listenTCP(0, Counting(), "127.0.0.1")
+    return app
+
+
+def runtime_of(app, store, ledger=None):
+    if ledger is None:
+        ledger = Ledger()
+        ledger.begin(app)
+    return Runtime(app, ledger, Freezer(ledger, store), store)
+
+
+def again(path):
+    store = open_state(path)
+    thawed = thaw(store, lambda record: find_registered(record.name))
+    return thawed.root, runtime_of(thawed.root, store, thawed.ledger)
+
+
+def test_the_state_appears_when_the_application_is_ready_and_not_before(run_fast, tmp_path):
+    path = tmp_path / "kept-shutdown.tap"
+    seen = []
+
+    class Looking(Adding, name="tests.runtime.Looking"):
+        def start(self):
+            seen.append(path.exists())
+
+    async def main():
+        app = build()
+        app.addService(Looking())
+        runtime = runtime_of(app, create_state(path, seed=None))
+        await runtime.start()
+        seen.append(path.exists())
+        await runtime.stop()
+
+    run_fast(main())
+    assert seen == [False, True]
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_seed_that_nothing_changed_becomes_a_state_all_the_same(run_fast, tmp_path):
+    seed, path = tmp_path / "kept-start.tap", tmp_path / "kept-shutdown.tap"
+    app = build()
+    write_seed(seed, app, make_plan(app))
+
+    async def main():
+        store = create_state(path, seed=seed)
+        thawed = thaw(store, lambda record: find_registered(record.name))
+        runtime = runtime_of(thawed.root, store, thawed.ledger)
+        await runtime.start()
+        assert path.exists()
+        await runtime.stop()
+
+    run_fast(main())
+    assert read_info(path).role == "state"
+    assert read_info(path).lineage == read_info(seed).lineage
+
+
+def test_the_plan_follows_listeners_and_services_and_names_objects_by_their_rows(run_fast, tmp_path):
+    path = tmp_path / "kept-shutdown.tap"
+
+    async def main():
+        app = build()
+        runtime = runtime_of(app, create_state(path, seed=None))
+        await runtime.start()
+        app.listenTCP(0, Counting(), "127.0.0.1")
+        app.addService(Adding("adding"))
+        await durable.committed()
+        rows = {label: oid_of(thing) for label, thing in (
+            ("Counting#1", app.listeners[0].factory),
+            ("Counting#2", app.listeners[1].factory),
+            ("adding", app.getServiceNamed("adding")),
+        )}  # fmt: skip
+        await runtime.stop()
+        return rows
+
+    rows = run_fast(main())
+    plan = read_info(path).plan
+    assert len(plan["listeners"]) == 2
+    assert plan["services"][0]["name"] == "adding"
+    assert dict(plan["objects"]) == rows
+    assert 0 not in rows.values()
+
+
+def test_what_changed_in_the_very_last_turn_is_in_the_final_commit(run_fast, tmp_path):
+    path = tmp_path / "kept-shutdown.tap"
+
+    class Last(Adding, name="tests.runtime.Last"):
+        async def stop(self):
+            self.total = 42
+
+    async def main():
+        app = build()
+        app.addService(Last("last"))
+        runtime = runtime_of(app, create_state(path, seed=None))
+        await runtime.start()
+        await runtime.stop()
+        with pytest.raises(InternalError, match="application kept has stopped"):
+            app.listeners[0].factory.count = 1
+
+    run_fast(main())
+
+    async def later():
+        app, runtime = again(path)
+        assert app.getServiceNamed("last").total == 42
+        await runtime.start()
+        await runtime.stop()
+
+    run_fast(later())
+
+
+def test_only_the_thread_of_the_loop_may_change_state(run_fast, tmp_path):
+    async def main():
+        app = build()
+        runtime = runtime_of(app, create_state(tmp_path / "kept-shutdown.tap", seed=None))
+        await runtime.start()
+        loop = asyncio.get_running_loop()
+        with pytest.raises(WrongThreadError):
+            await loop.run_in_executor(None, setattr, app.listeners[0].factory, "count", 9)
+        assert app.listeners[0].factory.count == 0
+        await runtime.stop()
+
+    run_fast(main())
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_without_durability_everything_else_is_the_same_and_nobody_waits(run_fast, tmp_path, given):
+    async def main():
+        app = build()
+        ledger = Ledger()
+        ledger.begin(app)
+        store = NullStore()
+        runtime = Runtime(app, ledger, Freezer(ledger, store), store if given else None)
+        await runtime.start()
+        app.listeners[0].factory.count = 1
+        await durable.committed()
+        loop = asyncio.get_running_loop()
+        assert await loop.run_in_executor(None, durable.call, lambda: app.listeners[0].factory.count) == 1
+        with pytest.raises(WrongThreadError):
+            await loop.run_in_executor(None, setattr, app.listeners[0].factory, "count", 9)
+        await asyncio.sleep(0)
+        assert not ledger.is_dirty
+        await runtime.stop()
+        assert runtime.exit_code == 0
+
+    run_fast(main())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_start_that_fails_before_the_first_commit_leaves_no_file(run_fast, tmp_path):
+    class Broken(Adding, name="tests.runtime.Broken"):
+        def start(self):
+            self.total = 1
+            raise LookupError("no")
+
+    async def main():
+        app = build()
+        app.addService(Broken())
+        runtime = runtime_of(app, create_state(tmp_path / "kept-shutdown.tap", seed=None))
+        with pytest.raises(InternalError):
+            await runtime.start()
+
+    run_fast(main())
+    assert list(tmp_path.iterdir()) == []
