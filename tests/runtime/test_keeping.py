@@ -67,7 +67,7 @@ def test_the_state_appears_when_the_application_is_ready_and_not_before(run_fast
 def test_a_seed_that_nothing_changed_becomes_a_state_all_the_same(run_fast, tmp_path):
     seed, path = tmp_path / "kept-start.tap", tmp_path / "kept-shutdown.tap"
     app = build()
-    write_seed(seed, app, make_plan(app))
+    write_seed(seed, app, lambda oids: make_plan(app, lambda thing: oids[id(thing)]))
 
     async def main():
         store = create_state(path, seed=seed)
