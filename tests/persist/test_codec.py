@@ -100,8 +100,8 @@ EDGES = [
     *([None] * n for n in (15, 16, 65535, 65536)),
     *(dict.fromkeys(range(n)) for n in (15, 16, 65535, 65536)),
     *((0,) * n for n in (0, 14, 15)),
-    "é", "\ud800", "a\U0001f600", 1.5, float("nan"), -0.0, True, None, 1 + 2j, range(1), range(300), range(2**40),
-    {(1, 2): 3}, {1.5: 1, None: 2, b"x": 3, False: 4}, {frozenset({1}): 1}, {1, 2}, frozenset({"a"}),
+    "é", "\ud800", "a\U0001f600", 1.5, float("nan"), -0.0, True, None, 1 + 2j, range(1), range(300),
+    range(2**40), {(1, 2): 3}, {1.5: 1, None: 2, b"x": 3, False: 4}, {frozenset({1}): 1}, {1, 2}, frozenset({"a"}),
     MyList([1, MyDict(a=[1])]), OrderedDict(a=1),
 ]  # fmt: skip
 

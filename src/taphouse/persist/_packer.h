@@ -86,17 +86,18 @@ packer_pack_state(Packer *self, PyObject *state)
 static int
 packer_init(Packer *self, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"hook", "numbers", "embeds", NULL};
-    PyObject *hook, *numbers = Py_None;
+    static char *names[] = {"hook", "numbers", "found", "embeds", NULL};
+    PyObject *hook, *numbers = Py_None, *found = Py_None;
     int embeds = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$Op:Packer", names, &hook, &numbers, &embeds))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$OOp:Packer", names, &hook, &numbers, &found, &embeds))
         return -1;
-    if (numbers != Py_None && !PyDict_CheckExact(numbers)) {
-        PyErr_SetString(PyExc_TypeError, "numbers must be a dict or None");
+    if (numbers != Py_None && (!PyDict_CheckExact(numbers) || !PyList_CheckExact(found))) {
+        PyErr_SetString(PyExc_TypeError, "numbers and found must be a dict and a list, or None");
         return -1;
     }
     Py_XSETREF(self->hook, Py_NewRef(hook));
     Py_XSETREF(self->numbers, numbers == Py_None ? NULL : Py_NewRef(numbers));
+    Py_XSETREF(self->found, found == Py_None ? NULL : Py_NewRef(found));
     self->embeds = embeds && tracked_list_type != NULL;
     return 0;
 }
@@ -106,6 +107,7 @@ packer_traverse(Packer *self, visitproc visit, void *arg)
 {
     Py_VISIT(self->hook);
     Py_VISIT(self->numbers);
+    Py_VISIT(self->found);
     return 0;
 }
 
@@ -114,6 +116,7 @@ packer_clear(Packer *self)
 {
     Py_CLEAR(self->hook);
     Py_CLEAR(self->numbers);
+    Py_CLEAR(self->found);
     return 0;
 }
 

@@ -15,6 +15,7 @@ typedef struct {
     PyObject_HEAD
     PyObject *hook;
     PyObject *numbers; /* id(object) -> row number, or NULL */
+    PyObject *found;   /* the objects numbered, in order; a number is a place in it, counted from 1 */
     int embeds;        /* tracked lists and dicts without a row are written inline without the hook */
 } Packer;
 
@@ -244,6 +245,18 @@ put_shape(Packer *self, Out *out, PyObject *value, PyObject *shape, int depth)
     return fail("a %s cannot be saved", _PyType_Name(Py_TYPE(value)));
 }
 
+/* A durable object that is met for the first time: it is found, and its number is its place. */
+static int
+give_number(Packer *self, PyObject *key, PyObject *value)
+{
+    if (PyList_Append(self->found, value) < 0)
+        return -1;
+    PyObject *oid = PyLong_FromSsize_t(PyList_GET_SIZE(self->found));
+    int result = oid == NULL ? -1 : PyDict_SetItem(self->numbers, key, oid);
+    Py_XDECREF(oid);
+    return result;
+}
+
 /* 1: written as a reference or inline without the hook; 0: not; -1: error. */
 static int
 put_known(Packer *self, Out *out, PyObject *value, int depth)
@@ -271,10 +284,13 @@ put_known(Packer *self, Out *out, PyObject *value, int depth)
         if (key == NULL)
             return -1;
         PyObject *oid = PyDict_GetItemWithError(self->numbers, key); /* borrowed */
+        int result = oid == NULL && (PyErr_Occurred() || give_number(self, key, value) < 0) ? -1 : 1;
+        if (result == 1 && oid == NULL)
+            oid = PyDict_GetItemWithError(self->numbers, key);
+        if (result == 1 && (oid == NULL || put_shape(self, out, value, oid, depth) < 0))
+            result = -1;
         Py_DECREF(key);
-        if (oid == NULL)
-            return PyErr_Occurred() ? -1 : 0;
-        return put_shape(self, out, value, oid, depth) < 0 ? -1 : 1;
+        return result;
     }
     return 0;
 }

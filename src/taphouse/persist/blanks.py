@@ -7,15 +7,13 @@ stranger's file made.  This module must never know rows or files.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from taphouse.persist.unknown import Unknown
 
-__all__ = ["disarm"]
+__all__ = ["disarm", "leak"]
 
 _set_class: Final = object.__dict__["__class__"].__set__
-_kept: Final[list[Any]] = []
-"""What cannot change its class, because of its slots, is never freed instead."""
 
 
 class _Dead:
@@ -34,4 +32,11 @@ def disarm(objects: Iterable[Any]) -> None:
             except TypeError:
                 continue
         else:
-            _kept.append(obj)
+            leak(obj)
+
+
+def leak(obj: object) -> None:
+    """Keep ``obj`` for ever, past the end of the interpreter too."""
+    import ctypes  # 5 ms that only a process which is about to end pays
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(obj))

@@ -37,12 +37,18 @@ __all__ = ["build_tap", "make_pages", "publish", "sync_folder", "temporary_besid
 def make_pages(rows: Iterable[tuple[int, Row]], epoch: int) -> dict[int, Page]:
     """Return rows, in any order, as pages folded up to ``epoch``."""
     pages: dict[int, Page] = {}
+    last, page = -1, Page(epoch)
     for oid, row in rows:
-        pid, slot = divmod(oid, PAGE_OIDS)
-        page = pages.get(pid)
-        if page is None:
-            page = pages[pid] = Page(epoch)
-        page.put(slot, row)
+        pid = oid // PAGE_OIDS
+        if pid != last:
+            last = pid
+            page = pages.get(pid) or pages.setdefault(pid, Page(epoch))
+        slot = oid % PAGE_OIDS
+        if slot == len(page.cids):
+            page.cids.append(row[0])
+            page.states.append(row[1])
+        else:
+            page.put(slot, row)
     return pages
 
 

@@ -42,7 +42,7 @@ class Freezer:
         chunk_bytes: what :class:`Thawed` says about big containers.
     """
 
-    numbers = None
+    numbers = found = None
     embeds = True
 
     def __init__(

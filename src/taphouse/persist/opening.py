@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -34,20 +34,21 @@ def wal_path(path: Path) -> Path:
 
 
 @contextmanager
-def damage_as_tap_error(path: Path, where: str = "") -> Iterator[None]:
-    """Turn what reading damaged bytes raises into one line that names the file."""
+def damage_as_tap_error(path: Path, where: str | Callable[[], str] = "") -> Iterator[None]:
+    """Turn what reading damaged bytes raises into one line that names the file, and where in it."""
     try:
         yield
     except CodecError as error:
-        raise TapError(str(error), path=str(path), where=where, cure=_CURE_DAMAGED) from error
+        raise _damage(str(error), path, where) from error
     except (sqlite3.Error, sqlite3.Warning, UnicodeError) as error:
-        raise TapError(
-            f"damaged: {str(error).splitlines()[0]:.200}", path=str(path), where=where, cure=_CURE_DAMAGED
-        ) from error
+        raise _damage(f"damaged: {str(error).splitlines()[0]:.200}", path, where) from error
     except (MemoryError, OverflowError, RecursionError) as error:
-        raise TapError(
-            f"damaged: {type(error).__name__} while reading", path=str(path), where=where, cure=_CURE_DAMAGED
-        ) from error
+        raise _damage(f"damaged: {type(error).__name__} while reading", path, where) from error
+
+
+def _damage(message: str, path: Path, where: str | Callable[[], str]) -> TapError:
+    place = where() if callable(where) else where
+    return TapError(message, path=str(path), where=place, cure=_CURE_DAMAGED)
 
 
 def check_header(path: Path) -> int:

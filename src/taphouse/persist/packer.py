@@ -93,7 +93,9 @@ class Packer:
 
     Args:
         hook: asked about every value that is not of an exact builtin type.
-        numbers: ``id(object) -> row number`` that the hook would look up; the C twin does it itself.
+        numbers: ``id(object) -> row number`` of durable objects, and
+        found: those objects, in the order of their numbers: the C twin looks up and goes on itself where
+            this one asks the hook.
         embeds: the hook has tracked lists and dicts without a row of their own written inline; the C
             twin does that without asking.
         careful: ask the hook about exact lists, dicts, sets and bytearrays too; not in the C twin.
@@ -104,6 +106,7 @@ class Packer:
         hook: Hook,
         *,
         numbers: dict[int, int] | None = None,
+        found: list[Any] | None = None,
         embeds: bool = False,
         careful: bool = False,
     ) -> None:

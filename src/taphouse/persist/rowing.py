@@ -35,7 +35,10 @@ class RowWriter:
 
     def __init__(self, rows: Rows, classes: Classes) -> None:
         self._classes = classes
-        self._packer = Packer(Shaper(rows, classes), numbers=rows.numbers, embeds=rows.embeds)
+        self._packer = Packer(
+            Shaper(rows, classes), numbers=rows.numbers, found=rows.found, embeds=rows.embeds
+        )
+        self.pack_state = self._packer.pack_state
         # Reference counts tell what is shared among opaque values: only one code path keeps them comparable.
         self._careful = PurePacker(Shaper(rows, classes, opaque=True), careful=True)
 

@@ -13,8 +13,9 @@ from typing import Any
 from taphouse.durable import Durable
 from taphouse.errors import CannotCreateError, NotDurableError, TapError
 from taphouse.persist.building import build_tap, make_pages, publish, temporary_beside
+from taphouse.persist.image import Image
 from taphouse.persist.origin import fresh_meta, plan_text
-from taphouse.persist.reading import TapInfo, load_image, read_info
+from taphouse.persist.reading import TapInfo, info_of, load_image
 from taphouse.persist.schema import Mark
 from taphouse.persist.snapshot import Snapshot
 
@@ -57,18 +58,11 @@ def write_seed(
         raise NotDurableError(f"the plan is no JSON: {error}") from error
     _check_replaceable(name)
     meta = fresh_meta(None, text, role="seed", next_oid=content.next_oid)
+    pages = make_pages(content.rows.items(), 0)
     with temporary_beside(name) as temporary:
-        build_tap(
-            temporary,
-            meta,
-            Mark(),
-            content.classes,
-            make_pages(content.rows.items(), 0),
-            content.chunks,
-            wal=False,
-        )
+        meta = build_tap(temporary, meta, Mark(), content.classes, pages, content.chunks, wal=False)
         publish(temporary, name)
-    return read_info(name)
+    return info_of(Image(meta, Mark(), content.classes, pages), name)
 
 
 def _check_replaceable(path: Path) -> None:

@@ -90,15 +90,19 @@ class Classes:
 
 
 class Rows(Protocol):
-    """Gives row numbers.
+    """Gives row numbers."""
 
-    Args:
-        numbers: ``id(object) -> row number`` of durable objects numbered so far, or None if they know it.
-        embeds: a tracked list or dict that has no row and no second owner is always written inline.
-    """
+    @property
+    def numbers(self) -> dict[int, int] | None:
+        """``id(object) -> row number`` of durable objects numbered so far, or None if they know it."""
 
-    numbers: dict[int, int] | None
-    embeds: bool
+    @property
+    def found(self) -> list[Any] | None:
+        """The objects numbered so far, or None; a number is a place in it, counted from 1."""
+
+    @property
+    def embeds(self) -> bool:
+        """Whether a tracked list or dict without row or second owner is always written inline."""
 
     def of_durable(self, value: Durable) -> int:
         """Return the number of a durable object."""

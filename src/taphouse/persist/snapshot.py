@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from taphouse.durable import Durable, is_own, path_of
+from taphouse.durable import Durable, is_own, path_of, raw_state
 from taphouse.errors import NotDurableError
 from taphouse.persist.containers import CHUNK_ENTRIES
 from taphouse.persist.opaque import check_opaque
@@ -47,7 +47,7 @@ class Snapshot:
         self.classes = Classes()
         self.numbers: dict[int, int] = {}
         self.embeds = not self._shared
-        self._found: list[Any] = []
+        self.found: list[Any] = []
         self._opaque: set[int] = set()
         self._writer = RowWriter(self, self.classes)
         self._number(self._root)
@@ -68,14 +68,16 @@ class Snapshot:
 
     def _write(self) -> Epoch:
         epoch = Epoch()
-        writer, found, rows = self._writer, self._found, epoch.rows
+        writer, found, rows = self._writer, self.found, epoch.rows
+        # The same as writer.durable(value), without a call for each of many thousand objects.
+        number_of, pack_state = self.classes.number_of, writer.pack_state
         oid = 0
         try:
             while oid < len(found):
                 value = found[oid]
                 oid += 1
                 if isinstance(value, Durable):
-                    rows[oid] = writer.durable(value)
+                    rows[oid] = number_of(type(value)), pack_state(raw_state(value))
                 elif id(value) in self._opaque:
                     rows[oid] = writer.opaque(value)
                 else:
@@ -93,8 +95,8 @@ class Snapshot:
         key = id(value)
         oid = self.numbers.get(key)
         if oid is None:
-            self._found.append(value)  # held, so that no other object gets its id
-            oid = self.numbers[key] = len(self._found)
+            self.found.append(value)  # held, so that no other object gets its id
+            oid = self.numbers[key] = len(self.found)
         return oid
 
     of_durable = _number

@@ -23,6 +23,7 @@ from typing import Final
 
 from taphouse.durable import ClassRecord
 from taphouse.errors import InternalError, StorageError
+from taphouse.persist.blanks import leak
 from taphouse.persist.building import publish, sync_folder, temporary_beside
 from taphouse.persist.folding import Folder
 from taphouse.persist.founding import create_file
@@ -300,9 +301,8 @@ class SqliteStore:
         if self._db is not None:
             # Closing would move the WAL into the main file.  The connection is leaked on purpose,
             # reference and all, so that not even the interpreter's end closes it.
-            import ctypes  # here: 3 ms that a start need not pay for an accident
 
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._db))
+            leak(self._db)
             self._db = None
 
     def _check_usable(self) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from taphouse.errors import ClassIdentityError, TapError
 from taphouse.persist.blanks import disarm
 from taphouse.persist.codec import Unpacker
 from taphouse.persist.codes import CodecError, Defer
-from taphouse.persist.containers import FIRST_CLASS, MADE_BY_CID
+from taphouse.persist.containers import BYTEARRAY_CID, FIRST_CLASS, MADE_BY_CID
 from taphouse.persist.filling import ContainerFiller
 from taphouse.persist.image import Image
 from taphouse.persist.inert import InertReader
@@ -100,12 +101,16 @@ class _Thaw:
         self.reader = LiveReader(self.classes, image.classes)
         self.unpacker = Unpacker(self.objects, self.reader.scalar, self.reader.tagged)
         self.pending: dict[int, int] = {}
+        self.makers: dict[int, type] = {}
         self.outdated: list[tuple[int, dict[str, Any]]] = []
+        self.at = 0
+        """Number of the row that is being read, for messages."""
         self.filler = ContainerFiller(image, self.reader, self.objects)
 
     def run(self) -> Thawed:
-        for oid, cid, state in self.image.rows():
-            with damage_as_tap_error_at(self.path, oid):
+        with self._damage():
+            for oid, cid, state in self.image.rows():
+                self.at = oid
                 self.rows[oid] = (cid, state)
                 self.objects[oid] = self._existing(oid, cid) if oid in self.existing else self._blank(cid)
         root = self.objects.get(1)
@@ -126,6 +131,10 @@ class _Thaw:
         self._upgrade(ledger)
         return thawed
 
+    def _damage(self) -> AbstractContextManager[None]:
+        """Turn what decoding a row raises into one line that names it."""
+        return damage_as_tap_error(Path(self.path), lambda: f"row {self.at}")
+
     def _existing(self, oid: int, cid: int) -> Any:
         """Return the object that takes the state of a row.
 
@@ -144,6 +153,9 @@ class _Thaw:
         return obj
 
     def _blank(self, cid: int) -> Any:
+        maker = self.makers.get(cid)
+        if maker is not None:
+            return make_blank(maker)
         if cid < FIRST_CLASS:
             kind = MADE_BY_CID.get(cid)
             if kind is None:
@@ -158,18 +170,30 @@ class _Thaw:
         if record.kind not in ("durable", "plain") or not isinstance(found, type):
             raise CodecError(f"{record.name} is a {record.kind}, which has no rows")
         try:
-            return make_blank(found)
+            made = make_blank(found)
         except TypeError as error:
             raise CodecError(f"{record.name} is a class that cannot be made blank") from error
+        self.makers[cid] = found
+        return made
 
     def _fill_all(self) -> None:
         deferred: list[int] = []
-        for oid in self.rows:
-            try:
-                with damage_as_tap_error_at(self.path, oid):
-                    self._fill(oid, self.unpacker)
-            except Defer:
-                deferred.append(oid)
+        objects, outdated, unpack_state = self.objects, self.classes.outdated, self.unpacker.unpack_state
+        with self._damage():
+            for oid, (cid, state) in self.rows.items():
+                self.at = oid
+                obj = objects[oid]
+                try:
+                    # Nearly every row is such a one: no call but the two that do the work.
+                    if cid >= FIRST_CLASS and cid not in outdated and is_known(obj):
+                        attributes = unpack_state(state)
+                        if self.reader.nested:
+                            self.filler.check_nested()
+                        restore_state(obj, attributes)
+                    else:
+                        self._fill(oid, self.unpacker)
+                except Defer:
+                    deferred.append(oid)
         if deferred:
             # Only the Python twin can stop in the middle to complete an object that is to be hashed.
             self.unpacker = PureUnpacker(self.objects, self.reader.scalar, self.reader.tagged)
@@ -183,8 +207,9 @@ class _Thaw:
         oid = self.pending.pop(id(obj), None)
         if oid is None:
             return
+        before, self.at = self.at, oid
         try:
-            with damage_as_tap_error_at(self.path, oid):
+            with self._damage():
                 self._fill(oid, self.unpacker)
         except (TapError, Defer):
             raise
@@ -194,6 +219,7 @@ class _Thaw:
                 path=self.path,
                 where=f"row {oid}",
             ) from error
+        self.at = before
 
     def _fill(self, oid: int, unpacker: Any) -> None:
         cid, state = self.rows[oid]
@@ -215,13 +241,17 @@ class _Thaw:
                 restore_state(obj, attributes)
 
     def _attach(self, ledger: Ledger) -> None:
+        sizes, limit = self.filler.sizes, ledger.next_oid
         for oid, obj in self.objects.items():
-            if not 0 < oid < ledger.next_oid:
+            if not 0 < oid < limit:
                 raise TapError(f"row {oid} has a number never given", path=self.path)
-            cid, state = self.rows[oid]
-            if cid < 8 or isinstance(obj, Durable):
+            if isinstance(obj, Durable):
                 attach(obj, ledger, oid)
-                if oid in self.filler.sizes:
+                continue
+            cid, state = self.rows[oid]
+            if cid < BYTEARRAY_CID:
+                attach(obj, ledger, oid)
+                if oid in sizes:
                     take_ops(obj)
             else:
                 ledger.opaque[id(obj)] = OpaqueEntry(oid, obj, cid, state)
@@ -234,9 +264,9 @@ class _Thaw:
             ledger.mark(obj)
 
 
-def damage_as_tap_error_at(path: str, oid: int) -> Any:
-    """Turn what decoding a row raises into one line that names it."""
-    return damage_as_tap_error(Path(path), f"row {oid}")
+def is_known(obj: object) -> bool:
+    """Say whether ``obj`` is a durable object of a class that was found."""
+    return isinstance(obj, Durable) and type(obj) is not Unknown
 
 
 def thaw(store: Store, resolve: Resolve, *, existing: Mapping[int, Durable] | None = None) -> Thawed:
