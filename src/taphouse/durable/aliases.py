@@ -18,7 +18,7 @@ from typing import Any
 
 from taphouse.errors import InternalError
 
-__all__ = ["Watch", "known_copy", "release_checked", "watch", "watched_count"]
+__all__ = ["WATCHED", "Watch", "known_copy", "release_checked", "watch"]
 
 
 class Watch:
@@ -47,28 +47,24 @@ def _contents(plain: Any) -> tuple[Any, ...]:
     return tuple(plain)
 
 
-_watched: dict[int, Watch] = {}
+WATCHED: dict[int, Watch] = {}
+"""What is watched, by the id of the plain container."""
 _limit = 256
 
 
 def watch(plain: Any, copy: Any) -> None:
     """Watch ``plain``, whose tracked copy is ``copy``, till :func:`release_checked`."""
     global _limit
-    _watched[id(plain)] = Watch(plain, copy)
-    if len(_watched) > _limit:
+    WATCHED[id(plain)] = Watch(plain, copy)
+    if len(WATCHED) > _limit:
         _sweep()
-        _limit = max(256, 2 * len(_watched))
+        _limit = max(256, 2 * len(WATCHED))
 
 
 def known_copy(plain: Any) -> Any:
     """Return the tracked copy made of this very container in this epoch, or None."""
-    found = _watched.get(id(plain))
+    found = WATCHED.get(id(plain))
     return None if found is None or found.plain is not plain else found.copy()
-
-
-def watched_count() -> int:
-    """Return how many containers are watched."""
-    return len(_watched)
 
 
 def _references_of_unaliased() -> int:
@@ -85,9 +81,9 @@ _ALONE = _references_of_unaliased()
 
 def _sweep() -> None:
     """Drop what nobody else holds any more and did not change, so that building never grows the watch."""
-    for key, entry in list(_watched.items()):
+    for key, entry in list(WATCHED.items()):
         if entry.copy() is None or (sys.getrefcount(entry.plain) <= _ALONE and not entry.is_changed()):
-            del _watched[key]
+            del WATCHED[key]
 
 
 def release_checked(concerns: Callable[[Any], bool | None], path_of: Callable[[Any], str]) -> None:
@@ -100,12 +96,12 @@ def release_checked(concerns: Callable[[Any], bool | None], path_of: Callable[[A
     Raises:
         InternalError: if one was changed through an alias.
     """
-    for key, entry in list(_watched.items()):
+    for key, entry in list(WATCHED.items()):
         copy = entry.copy()
         wanted = None if copy is None else concerns(copy)
         if wanted is False:
             continue
-        del _watched[key]
+        del WATCHED[key]
         if wanted and entry.is_changed():
             raise InternalError(
                 f"{path_of(copy)}: changed through an alias that is not tracked",

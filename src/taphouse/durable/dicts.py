@@ -22,12 +22,18 @@ from taphouse.durable.container import (
     log_op,
 )
 from taphouse.durable.holding import ALONE_IN_SETITEM, measure_child
-from taphouse.durable.kinds import QUICK
-from taphouse.durable.ownership import HELD
+from taphouse.durable.kinds import QUICK, SHORT_TEXT
+from taphouse.durable.ownership import HELD, touch
+from taphouse.durable.undo import BLOCKS
 
 __all__ = ["DictMethods", "TrackedDict", "fill_dict"]
 
 _MISSING: Any = object()
+_get: Any = dict.get
+_item: Any = dict.__getitem__
+_items: Any = dict.items
+_values: Any = dict.values
+_set: Any = dict.__setitem__
 
 
 class DictMethods(Container):
@@ -40,14 +46,14 @@ class DictMethods(Container):
     _raw_clear: Callable[..., None] = dict.clear
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        alone = getrefcount(value) <= ALONE_IN_SETITEM
+        self._store(key, value, alone)
+
+    def _store(self, key: Any, value: Any, alone: bool) -> None:
         if type(key) is not str:
             prepare_key(key, self)
-        if type(value) in QUICK:
-            stored, adoption = value, None
-        else:
-            alone = getrefcount(value) <= ALONE_IN_SETITEM
-            stored, adoption = prepare(value, self, key, alone)
-        old = dict.get(self, key, _MISSING)  # type: ignore[arg-type]
+        stored, adoption = (value, None) if type(value) in QUICK else prepare(value, self, key, alone)
+        old = _get(self, key, _MISSING)
         log = begin_change(self)
         self._raw_set(key, stored)
         row = self._tap_row
@@ -68,7 +74,7 @@ class DictMethods(Container):
             log.append((self._raw_set, (key, old)))
 
     def __delitem__(self, key: Any) -> None:
-        old = dict.get(self, key, _MISSING)  # type: ignore[arg-type]
+        old = _get(self, key, _MISSING)
         if old is _MISSING:
             raise KeyError(key)
         self._remove(key, old)
@@ -105,14 +111,14 @@ class DictMethods(Container):
 
     def setdefault(self, key: Any, default: Any = None, /) -> Any:
         """Like dict.setdefault; returns what is stored, the tracked form of ``default``."""
-        found = dict.get(self, key, _MISSING)  # type: ignore[arg-type]
+        found = _get(self, key, _MISSING)
         if found is not _MISSING:
             return found
         self[key] = default
-        return dict.__getitem__(self, key)  # type: ignore[index]
+        return _item(self, key)
 
     def pop(self, key: Any, default: Any = _MISSING, /) -> Any:
-        old = dict.get(self, key, _MISSING)  # type: ignore[arg-type]
+        old = _get(self, key, _MISSING)
         if old is _MISSING:
             if default is _MISSING:
                 raise KeyError(key)
@@ -127,7 +133,7 @@ class DictMethods(Container):
         return key, self.pop(key)
 
     def clear(self) -> None:
-        gone = list(dict.values(self))  # type: ignore[arg-type]
+        gone = list(_values(self))
         log = begin_change(self)
         if log is not None:
             log.append((self._tap_revert, (self._tap_plain(),)))
@@ -149,7 +155,7 @@ class DictMethods(Container):
             prepared.append((key, *prepare(value, self, key)))
         log = begin_change(self)
         for key, stored, adoption in prepared:
-            old = dict.get(self, key, _MISSING)  # type: ignore[arg-type]
+            old = _get(self, key, _MISSING)
             self._raw_set(key, stored)
             log_op(self, ("s", key, stored) if is_plain_key(key) else None)
             if log is not None:
@@ -173,14 +179,14 @@ class DictMethods(Container):
         return {}
 
     def _tap_pour(self, plain: Any, copy: Callable[[Any], Any]) -> None:
-        for key, value in dict.items(self):  # type: ignore[arg-type]
+        for key, value in _items(self):
             plain[copy(key)] = copy(value)
 
     def _tap_note(self, child: Any) -> None:
         key = child._tap_key
         row = self._tap_row
         if is_plain_key(key):
-            part = dict.get(self, key, _MISSING)  # type: ignore[arg-type]
+            part = _get(self, key, _MISSING)
             # The key is stale if the child was there twice and that one is gone: then all is written.
             if part is child or (isinstance(part, tuple) and _carries(part, child)):
                 log_op(self, ("s", key, part))
@@ -210,6 +216,22 @@ class TrackedDict(DictMethods, dict):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if args or kwargs:
             self.update(*args, **kwargs)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        kind = type(value)
+        if (
+            (kind in QUICK or (kind is str and len(value) <= SHORT_TEXT))
+            and self._tap_row is None
+            and not BLOCKS
+        ):
+            old = _get(self, key, _MISSING)
+            # Where an equal key is there already, this one need not be checked.
+            if type(old) not in HELD and (old is not _MISSING or type(key) is str):
+                touch(self)
+                _set(self, key, value)
+                return
+        alone = getrefcount(value) <= ALONE_IN_SETITEM
+        self._store(key, value, alone)
 
     @classmethod
     def fromkeys(cls, keys: Any, value: Any = None, /) -> dict[Any, Any]:  # type: ignore[override]

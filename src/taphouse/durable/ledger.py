@@ -118,10 +118,10 @@ class Ledger(LedgerCore, metaclass=_CurrentLedger):
         def concerns(copy: Any) -> bool | None:
             home = attached_home(copy)
             if home is not None:
-                return True if home._tap_row.ledger is self else False
+                return home._tap_row.ledger is self  # type: ignore[no-any-return]
             return None if home_of(copy) is None else False
 
-        if aliases.watched_count():
+        if aliases.WATCHED:
             aliases.release_checked(concerns, path_of)
 
     def drain(self) -> Drained:
@@ -162,23 +162,23 @@ def attach(target: Any, ledger: Ledger, oid: int) -> None:
         InternalError: if it belongs to another ledger, or was changed through an alias.
     """
     row = target._tap_row
-    if row is not None and row.ledger is not None and (row.ledger is not ledger or row.oid != oid):
-        raise InternalError(f"{path_of(target)} belongs to another application")
-    if type(target) in TRACKED:
+    if row is None and type(target) not in TRACKED:
+        set_row(target, Row(ledger, oid))
+    else:
         if row is None:
             make_own(target)
             row = target._tap_row
+        if row.ledger is not None and (row.ledger is not ledger or row.oid != oid):
+            raise InternalError(f"{path_of(target)} belongs to another application")
         row.ledger = ledger
         row.oid = oid
-    else:
-        set_row(target, Row(ledger, oid))
-    if aliases.watched_count():
+    if aliases.WATCHED:
         _check_of(target)
 
 
 def _check_of(target: Any) -> None:
     """Compare what was adopted by ``target`` before it was attached; go on watching it till the drain."""
-    aliases.release_checked(lambda copy: False if home_of(copy) is not target else True, path_of)
+    aliases.release_checked(lambda copy: home_of(copy) is target, path_of)
 
 
 def is_tracked(value: object) -> bool:

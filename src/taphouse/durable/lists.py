@@ -23,8 +23,9 @@ from taphouse.durable.container import (
     log_op,
 )
 from taphouse.durable.holding import ALONE_IN_METHOD, ALONE_IN_SETITEM, measure_child
-from taphouse.durable.kinds import QUICK
-from taphouse.durable.ownership import HELD
+from taphouse.durable.kinds import QUICK, SHORT_TEXT
+from taphouse.durable.ownership import HELD, touch
+from taphouse.durable.undo import BLOCKS
 
 __all__ = ["TrackedList", "find_identity"]
 
@@ -95,6 +96,17 @@ class TrackedList(Container, list):  # type: ignore[type-arg]
             let_go(value, self)
 
     def __setitem__(self, index: Any, value: Any) -> None:
+        kind = type(value)
+        if (
+            (kind in QUICK or (kind is str and len(value) <= SHORT_TEXT))
+            and self._tap_row is None
+            and not BLOCKS
+        ):
+            old = list.__getitem__(self, index) if type(index) is int else self
+            if type(old) not in HELD:
+                touch(self)
+                list.__setitem__(self, index, value)
+                return
         if isinstance(index, slice):
             start, stop, step = index.indices(len(self))
             values = list(value)
@@ -152,6 +164,15 @@ class TrackedList(Container, list):  # type: ignore[type-arg]
         self._splice(at, at + 1, [])
 
     def append(self, value: Any, /) -> None:
+        kind = type(value)
+        if (
+            (kind in QUICK or (kind is str and len(value) <= SHORT_TEXT))
+            and self._tap_row is None
+            and not BLOCKS
+        ):
+            touch(self)
+            list.append(self, value)
+            return
         size = len(self)
         if type(value) in QUICK:
             stored, adoption = value, None

@@ -14,6 +14,8 @@ from _thread import get_ident
 from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
+from taphouse.durable.kinds import SHORT_TEXT
+
 __all__ = [
     "LedgerCore",
     "Row",
@@ -104,7 +106,11 @@ class Row:
 
 
 class _Layout:
-    __slots__ = ("__weakref__", "_tap_row", "_tap_state")
+    __slots__ = ("__weakref__", "_tap_known", "_tap_row", "_tap_state")
+
+    _tap_known: set[str]
+    _tap_row: Row | None
+    _tap_state: dict[str, Any]
 
 
 class _WithDict(_Layout):
@@ -115,6 +121,7 @@ class _WithDict(_Layout):
 
 _real_dict = _WithDict.__dict__["__dict__"].__get__
 _set_row = _Layout.__dict__["_tap_row"].__set__
+_set_known = _Layout.__dict__["_tap_known"].__set__
 _set_state = _Layout.__dict__["_tap_state"].__set__
 
 
@@ -124,7 +131,7 @@ class Tracked(_WithDict):
     __slots__ = ()
 
     _tap_names: ClassVar[set[str]] = set()
-    """Names known, per class, to be ordinary attributes; filled by the slow path."""
+    """Names known, per class, to be ordinary attributes; filled and used by the slow path."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         self = super().__new__(cls)
@@ -132,20 +139,25 @@ class Tracked(_WithDict):
             raise TypeError(f"{cls.__name__}() takes no arguments")
         _set_row(self, None)
         _set_state(self, _real_dict(self))
+        _set_known(self, cls._tap_names)
         return self
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if type(value) in _quick and not _blocks and name in self._tap_names:
+        kind = type(value)
+        if name in self._tap_known and (kind in _quick or (kind is str and len(value) <= SHORT_TEXT)):
             state = self._tap_state
-            if type(state.get(name)) not in _held:
+            try:
+                quick = type(state[name]) not in _held and not _blocks
+            except KeyError:
+                quick = not _blocks
+            if quick:
                 row = self._tap_row
                 if row is None:
                     state[name] = value
                     return
-                ledger = row.ledger
-                if ledger.thread == get_ident():
+                if row.ledger.thread == get_ident():
                     if not row.dirty:
-                        ledger.mark_row(self, row)
+                        row.ledger.mark_row(self, row)
                     state[name] = value
                     return
         _write(self, name, value)
