@@ -71,8 +71,8 @@ def untidy_doors(package: Path) -> list[str]:
         lists = [
             ast.literal_eval(node.value)
             for node in tree.body
-            if isinstance(node, ast.Assign)
-            and any(isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets)
+            if isinstance(node, ast.Assign | ast.AnnAssign) and node.value
+            if any(isinstance(target, ast.Name) and target.id == "__all__" for target in _targets(node))
         ]
         if not lists and not _bound(tree):
             continue  # a room that offers nothing to others
@@ -81,6 +81,10 @@ def untidy_doors(package: Path) -> list[str]:
         elif missing := set(lists[0]) - _bound(tree):
             found.append(f"{file.relative_to(package)}: __all__ lists {', '.join(sorted(missing))}")
     return found
+
+
+def _targets(node: ast.Assign | ast.AnnAssign) -> list[ast.expr]:
+    return node.targets if isinstance(node, ast.Assign) else [node.target]
 
 
 def _bound(tree: ast.Module) -> set[str]:
@@ -104,7 +108,7 @@ def _bound(tree: ast.Module) -> set[str]:
 
 def _modules(package: Path) -> dict[str, Path]:
     modules = {}
-    for file in sorted(package.rglob("*.py")):
+    for file in sorted([*package.rglob("*.py"), *package.rglob("*.c")]):  # a C twin is a module too
         parts = file.relative_to(package).with_suffix("").parts
         parts = parts[:-1] if parts[-1] == "__init__" else parts
         modules[".".join((ROOT, *parts))] = file
@@ -113,6 +117,8 @@ def _modules(package: Path) -> dict[str, Path]:
 
 def _imports(name: str, file: Path, modules: dict[str, Path]) -> Iterator[tuple[int, str]]:
     """Each import of a module of the house: line and the deepest module it names."""
+    if file.suffix != ".py":
+        return
     package = name if file.name == "__init__.py" else name.rpartition(".")[0]
     for node in ast.walk(ast.parse(file.read_text())):
         wanted: list[str] = []
@@ -128,7 +134,7 @@ def _imports(name: str, file: Path, modules: dict[str, Path]) -> Iterator[tuple[
                 # even where a drawer has the same name.
                 inner = f"{base}.{alias.name}"
                 door = modules.get(base)
-                bound = _bound(ast.parse(door.read_text())) if door else set()
+                bound = _bound(ast.parse(door.read_text())) if door and door.name == "__init__.py" else set()
                 wanted.append(inner if inner in modules and alias.name not in bound else base)
         for target in wanted:
             if target in modules and target != name:

@@ -14,13 +14,15 @@ Times, versions, process ids and addresses in memory may differ from what is wri
 
 from __future__ import annotations
 
+import os
 import re
+import select
 import signal
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playground import Playground
+from playground import PATIENCE_S, Playground
 
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<info>.*)\n(?P<body>(?:.*\n)*?)(?P=indent)```$", re.MULTILINE)
 
@@ -94,6 +96,18 @@ def same_output(shown: str, real: str) -> bool:
     return re.fullmatch(pattern_text, real if real.endswith("\n") or not real else real + "\n") is not None
 
 
+def _first_lines(child: subprocess.Popen[bytes], count: int) -> str:
+    """Read that many lines of what a command in the foreground says, or what there is when patience ends."""
+    assert child.stdout is not None
+    said = b""
+    while said.count(b"\n") < count and select.select([child.stdout], [], [], PATIENCE_S)[0]:
+        more = os.read(child.stdout.fileno(), 65536)
+        if not more:
+            break
+        said += more
+    return said.decode()
+
+
 class Walkthrough:
     """Follows one document in a playground.
 
@@ -131,7 +145,9 @@ class Walkthrough:
             self._folder = str(Path(self._folder) / command.line.removeprefix("cd ").strip())
             real = ""
         else:
-            done = self.playground.run("bash", "-c", command.line + " 2>&1", status=None, folder=self._folder)
+            done = self.playground.run(
+                "bash", "-c", "exec 2>&1; " + command.line, status=None, folder=self._folder
+            )
             real = done.stdout
         self._compare(command, real, block)
 
@@ -140,11 +156,7 @@ class Walkthrough:
         assert self._foreground is None, "one command in the foreground at a time"
         child = self.playground.start("bash", "-c", f"exec {command.line}", folder=self._folder)
         self._foreground = child
-        assert child.stdout is not None
-        real = ""
-        for _ in command.output:
-            real += child.stdout.readline().decode()
-        self._compare(command, real, block)
+        self._compare(command, _first_lines(child, len(command.output)), block)
 
     def _interrupt(self) -> str:
         assert self._foreground is not None, "^C, but nothing runs in the foreground"
