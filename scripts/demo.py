@@ -102,13 +102,20 @@ def say(text: str = "") -> None:
     print(text, flush=True)
 
 
-def run(folder: Path, *command: str) -> None:
-    """Run one command of the session where the server lives, as a user would type it."""
+def run(folder: Path, *command: str, only: tuple[str, ...] = ("",)) -> None:
+    """Run one command of the session where the server lives, as a user would type it.
+
+    Args:
+        folder: where.
+        command: its words.
+        only: show the lines of its output that contain one of these.
+    """
     say(f"  $ {' '.join(command)}")
     argv = [str(BIN / command[0]), *command[1:]]
     done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
     for line in (done.stdout + done.stderr).splitlines():
-        say(f"  {line}")
+        if any(part in line for part in only):
+            say(f"  {line}")
     if done.returncode:
         raise SystemExit(f"{command[0]} ended with status {done.returncode}")
 
@@ -175,7 +182,7 @@ def main() -> int:
         if left is not None:
             os.kill(left, signal.SIGKILL)
 
-    run(folder, "tap", "show", "otk-shutdown.tap")
+    run(folder, "tap", "show", "otk-shutdown.tap", only=("  role", "  epoch", "  nextkey"))
     say(f"""
 Look at:
   {example}   the server: no line in it saves anything
