@@ -20,7 +20,8 @@ from tapwork import equal
 
 from taphouse.persist import walfile
 from taphouse.persist.codes import CodecError
-from taphouse.persist.packer import AS_BUILTIN, Ext, Packer, PackFailure, Tagged
+from taphouse.persist.leaves import PackFailure
+from taphouse.persist.packer import AS_BUILTIN, Ext, Packer, Tagged
 from taphouse.persist.unpacker import Unpacker
 
 _codec = pytest.importorskip("taphouse.persist._codec", reason="no compiler was there to build the C twin")
@@ -98,10 +99,11 @@ EDGES = [
     *("x" * n for n in (0, 31, 32, 255, 256, 65535, 65536)),
     *(b"b" * n for n in (0, 255, 256, 65535, 65536)),
     *([None] * n for n in (15, 16, 65535, 65536)),
-    *(dict.fromkeys(range(n)) for n in (15, 16, 65535, 65536)),
+    *(dict.fromkeys(range(n)) for n in (15, 16, 65536)),
     *((0,) * n for n in (0, 14, 15)),
-    "é", "\ud800", "a\U0001f600", 1.5, float("nan"), -0.0, True, None, 1 + 2j, range(1), range(300),
-    range(2**40), {(1, 2): 3}, {1.5: 1, None: 2, b"x": 3, False: 4}, {frozenset({1}): 1}, {1, 2}, frozenset({"a"}),
+    "é", "\ud800", "a\U0001f600", 1.5, float("nan"), -0.0, True, None, 1 + 2j,
+    range(1), range(300), range(2**40),
+    {(1, 2): 3}, {1.5: 1, None: 2, b"x": 3, False: 4}, {frozenset({1}): 1}, {1, 2}, frozenset({"a"}),
     MyList([1, MyDict(a=[1])]), OrderedDict(a=1),
 ]  # fmt: skip
 
@@ -136,7 +138,7 @@ plain = st.recursive(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(value=plain)
 def test_any_value_is_written_alike_and_failures_have_the_same_path(value: Any) -> None:
     pure, twin = Packer(hook), _codec.Packer(hook)

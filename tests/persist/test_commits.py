@@ -72,6 +72,7 @@ def test_every_commit_survives_a_kill(tmp_path: Path) -> None:
         assert after.root.log == list(range(turn + 1))
 
 
+@pytest.mark.slow
 def test_a_kill_between_any_two_slices_of_a_fold_loses_and_doubles_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +115,7 @@ def test_a_kill_between_any_two_slices_of_a_fold_loses_and_doubles_nothing(
     assert after.store.info.counts["journal"] == 0
 
 
+@pytest.mark.slow
 def test_the_wal_is_reused_at_its_size(tmp_path: Path) -> None:
     """Checkpoints move it into the main file; it does not grow with the number of commits."""
     running = begin(tmp_path, blob=b"")
@@ -176,6 +178,7 @@ def sample_run(folder: Path, on_io: object) -> list[int]:
     return acknowledged
 
 
+@pytest.mark.slow
 def test_a_failure_at_any_step_stops_the_store_and_loses_nothing_acknowledged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -294,6 +297,7 @@ def test_damage_in_the_middle_of_the_wal_is_refused_and_a_torn_end_is_not(tmp_pa
         read_info(ours)
 
 
+@pytest.mark.slow
 def test_a_kill_while_it_starts_is_no_trouble(tmp_path: Path) -> None:
     """At each step of the first commit of a second and third session."""
     begin(tmp_path, n=7).stop()

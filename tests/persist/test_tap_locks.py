@@ -109,11 +109,10 @@ def test_a_child_of_a_fork_does_not_keep_the_lock(tmp_path: Path) -> None:
     )
     assert child.stdin is not None and child.stdout is not None
     child.wait(10)
-    lock = TapLock(tmp_path / "x.tap")
-    lock.acquire(0)
-    lock.release()
-    child.stdin.close()
-    child.stdout.close()
+    with child.stdin, child.stdout:
+        lock = TapLock(tmp_path / "x.tap")
+        lock.acquire(10)
+        lock.release()
 
 
 def test_the_file_a_server_makes_is_locked_before_it_has_its_name(tmp_path: Path) -> None:

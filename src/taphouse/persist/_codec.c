@@ -91,7 +91,7 @@ PyInit__codec(void)
 {
     const char *packer = "taphouse.persist.packer";
     const char *codes = "taphouse.persist.codes";
-    if ((pack_failure = fetch(packer, "PackFailure")) == NULL || (as_builtin = fetch(packer, "AS_BUILTIN")) == NULL
+    if ((pack_failure = fetch("taphouse.persist.leaves", "PackFailure")) == NULL || (as_builtin = fetch(packer, "AS_BUILTIN")) == NULL
         || (ext_type = fetch(packer, "Ext")) == NULL || (tagged_type = fetch(packer, "Tagged")) == NULL
         || (label_of = fetch(packer, "_label")) == NULL || (big_integer = fetch(codes, "big_integer")) == NULL
         || (items_of = fetch(packer, "_items_of")) == NULL || (ordered_dict = fetch("collections", "OrderedDict")) == NULL

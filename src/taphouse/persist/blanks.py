@@ -7,7 +7,7 @@ stranger's file made.  This module must never know rows or files.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from taphouse.persist.unknown import Unknown
 

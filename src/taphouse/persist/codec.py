@@ -12,8 +12,8 @@ from typing import Any, Final, NoReturn
 from taphouse.durable import Durable, TrackedDict, TrackedList
 from taphouse.persist.codes import CodecError
 from taphouse.persist.containers import CHUNK_ENTRIES
+from taphouse.persist.leaves import PackFailure
 from taphouse.persist.packer import Packer as PurePacker
-from taphouse.persist.packer import PackFailure
 from taphouse.persist.unpacker import Unpacker as PureUnpacker
 
 __all__ = ["CODEC", "Packer", "Unpacker", "pack_plain", "unpack_plain"]

@@ -16,9 +16,9 @@ from typing import Any, Final
 from taphouse.durable import Durable, Ledger, attach, is_own, is_tracked, make_own, oid_of, path_of, take_ops
 from taphouse.errors import InternalError
 from taphouse.persist.containers import CHUNK_ENTRIES
+from taphouse.persist.leaves import PackFailure
 from taphouse.persist.opaque import OpaqueEntry, check_opaque, digest_of
 from taphouse.persist.origin import plan_text
-from taphouse.persist.packer import PackFailure
 from taphouse.persist.records import Epoch
 from taphouse.persist.rowing import RowWriter, is_shared
 from taphouse.persist.shaping import Classes

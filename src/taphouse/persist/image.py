@@ -94,6 +94,12 @@ class Image:
             if row is not None:
                 yield oid, *row
 
+    def count_rows(self) -> int:
+        """Return how many rows :meth:`rows` yields."""
+        if self.journal:
+            return sum(1 for _row in self.rows())
+        return sum(len(page.cids) - page.cids.count(None) for page in self.pages.values())
+
     def container(self, oid: int) -> tuple[list[bytes], list[bytes]]:
         """Return the chunks of a big container and the operations to be done on them, oldest first."""
         base = self.chunks.get(oid, [])

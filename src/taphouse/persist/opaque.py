@@ -13,7 +13,7 @@ from typing import Any
 
 from taphouse.durable import check_value
 from taphouse.errors import NotDurableError
-from taphouse.persist.packer import PackFailure
+from taphouse.persist.leaves import PackFailure
 from taphouse.persist.records import Row
 
 __all__ = ["OpaqueEntry", "check_opaque", "digest_of"]

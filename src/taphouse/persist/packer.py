@@ -8,25 +8,14 @@ twin: same bytes, same errors.
 
 from __future__ import annotations
 
-import struct
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sized
 from typing import Any, Final, NamedTuple, Protocol
 
-from taphouse.persist.codes import (
-    BIGINT,
-    FROZENSET,
-    PAIRS,
-    REF,
-    SET,
-    TEXT,
-    TUPLE,
-    CodecError,
-    big_integer,
-    pack_number,
-)
+from taphouse.persist.codes import FROZENSET, PAIRS, REF, SET, TUPLE, pack_number
+from taphouse.persist.leaves import LEAVES, PackFailure, put_ext, put_head, put_text
 
-__all__ = ["AS_BUILTIN", "MAX_DEPTH", "Body", "Ext", "Hook", "Packer", "PackFailure", "Tagged"]
+__all__ = ["AS_BUILTIN", "MAX_DEPTH", "Body", "Ext", "Hook", "Packer", "Tagged"]
 
 MAX_DEPTH: Final = 200
 """Levels of nesting in one row; ``durable`` refuses values beyond 100 levels before they come here."""
@@ -70,22 +59,7 @@ Hook = Callable[[Any], "int | Ext | Tagged | _AsBuiltin"]
 """Says how to write a value: a row number (a reference), an extension, a tagged array, or as the builtin."""
 
 
-class PackFailure(CodecError):
-    """A value cannot be written.
-
-    Args:
-        why: one phrase.
-        path: how to get there from the row's state, ``['k'][3]``; filled on the way out.
-    """
-
-    def __init__(self, why: str, path: str = "") -> None:
-        super().__init__(why)
-        self.why = why
-        self.path = path
-
-
 _SCALAR_KEYS: Final = frozenset({str, int, bytes, float, bool, type(None)})
-_pack_float = struct.Struct(">Bd").pack
 
 
 class Packer:
@@ -141,12 +115,12 @@ class Packer:
         """
         out = bytearray()
         volatile = sum(1 for name in state if name.startswith("_v_"))
-        _head(out, len(state) - volatile, 0x80, 16, 0xDE)
+        put_head(out, len(state) - volatile, 0x80, 16, 0xDE)
         name = ""
         try:
             for name, item in dict.items(state):
                 if not name.startswith("_v_"):
-                    _put_text(out, name)
+                    put_text(out, name)
                     self._put(out, item, 1)
         except PackFailure as failure:
             failure.path = f".{name}{failure.path}"
@@ -155,7 +129,7 @@ class Packer:
 
     def _put(self, out: bytearray, value: Any, depth: int) -> None:
         kind = type(value)
-        leaf = _LEAVES.get(kind)
+        leaf = LEAVES.get(kind)
         if leaf is not None:
             leaf(out, value)
             return
@@ -169,9 +143,9 @@ class Packer:
 
     def _put_shape(self, out: bytearray, value: Any, answer: Any, depth: int) -> None:
         if type(answer) is int:
-            _put_ext(out, REF, pack_number(answer))
+            put_ext(out, REF, pack_number(answer))
         elif type(answer) is Ext:
-            _put_ext(out, answer.code, answer.payload)
+            put_ext(out, answer.code, answer.payload)
         elif type(answer) is Tagged:
             self._put_tagged(out, answer, depth)
         elif answer is AS_BUILTIN:
@@ -186,8 +160,8 @@ class Packer:
     def _put_tagged(self, out: bytearray, tagged: Tagged, depth: int) -> None:
         code, payload, head, body = tagged
         pairs = isinstance(body, dict)
-        _head(out, 1 + len(head) + len(body) * (1 + pairs), 0x90, 16, 0xDC)
-        _put_ext(out, code, payload)
+        put_head(out, 1 + len(head) + len(body) * (1 + pairs), 0x90, 16, 0xDC)
+        put_ext(out, code, payload)
         for item in head:
             self._put(out, item, depth + 1)
         if isinstance(body, dict):
@@ -216,12 +190,12 @@ class Packer:
             raise
 
     def _put_list(self, out: bytearray, value: list[Any], depth: int) -> None:
-        _head(out, len(value), 0x90, 16, 0xDC)
+        put_head(out, len(value), 0x90, 16, 0xDC)
         self._put_items(out, value, depth)
 
     def _put_dict(self, out: bytearray, value: dict[Any, Any], depth: int) -> None:
         if all(type(key) in _SCALAR_KEYS for key in value):
-            _head(out, len(value), 0x80, 16, 0xDE)
+            put_head(out, len(value), 0x80, 16, 0xDE)
             self._put_pairs(out, value, depth)
         else:
             self._put_tagged(out, Tagged(PAIRS, body=value), depth)
@@ -246,106 +220,6 @@ def _label(key: Any) -> str:
     return repr(key)[:60] if type(key) in _SCALAR_KEYS else f"<{type(key).__qualname__}>"
 
 
-def _head(out: bytearray, count: int, fix: int, limit: int, wide: int) -> None:
-    """Write the head of an array (fix 0x90) or map (0x80): one byte, or code and 16 or 32 bits."""
-    if count < limit:
-        out.append(fix | count)
-    elif count < 0x10000:
-        out.append(wide)
-        out += count.to_bytes(2, "big")
-    elif count < 0x100000000:
-        out.append(wide + 1)
-        out += count.to_bytes(4, "big")
-    else:
-        raise PackFailure(f"{count} entries in one container")
-
-
-def _sized(out: bytearray, code: int, size: int) -> None:
-    """Write ``code`` for 8 bits of length, ``code + 1`` for 16 or ``code + 2`` for 32."""
-    if size < 0x100:
-        out += bytes((code, size))
-    elif size < 0x10000:
-        out.append(code + 1)
-        out += size.to_bytes(2, "big")
-    elif size < 0x100000000:
-        out.append(code + 2)
-        out += size.to_bytes(4, "big")
-    else:
-        raise PackFailure(f"{size} bytes in one value")
-
-
-_FIX_EXT: Final = {1: 0xD4, 2: 0xD5, 4: 0xD6, 8: 0xD7, 16: 0xD8}
-
-
-def _put_ext(out: bytearray, code: int, payload: bytes) -> None:
-    fix = _FIX_EXT.get(len(payload))
-    if fix is None:
-        _sized(out, 0xC7, len(payload))
-        out.append(code)
-    else:
-        out += bytes((fix, code))
-    out += payload
-
-
-def _put_none(out: bytearray, _value: None) -> None:
-    out.append(0xC0)
-
-
-def _put_bool(out: bytearray, value: bool) -> None:
-    out.append(0xC3 if value else 0xC2)
-
-
-def _put_int(out: bytearray, value: int) -> None:
-    if 0 <= value < 0x80:
-        out.append(value)
-    elif -32 <= value < 0:
-        out.append(value & 0xFF)
-    elif value > 0:
-        for code, size in (0xCC, 1), (0xCD, 2), (0xCE, 4), (0xCF, 8):
-            if value >> 8 * size == 0:
-                out.append(code)
-                out += value.to_bytes(size, "big")
-                return
-        _put_ext(out, BIGINT, big_integer(value))
-    else:
-        for code, size in (0xD0, 1), (0xD1, 2), (0xD2, 4), (0xD3, 8):
-            if value >= -(1 << 8 * size - 1):
-                out.append(code)
-                out += value.to_bytes(size, "big", signed=True)
-                return
-        _put_ext(out, BIGINT, big_integer(value))
-
-
-def _put_float(out: bytearray, value: float) -> None:
-    out += _pack_float(0xCB, value)
-
-
-def _put_text(out: bytearray, value: str) -> None:
-    try:
-        data = value.encode("utf-8")
-    except UnicodeEncodeError:
-        _put_ext(out, TEXT, value.encode("utf-8", "surrogatepass"))
-        return
-    if len(data) < 32:
-        out.append(0xA0 | len(data))
-    else:
-        _sized(out, 0xD9, len(data))
-    out += data
-
-
-def _put_bytes(out: bytearray, value: bytes) -> None:
-    _sized(out, 0xC4, len(value))
-    out += value
-
-
-_LEAVES: Final[dict[type, Callable[[bytearray, Any], None]]] = {
-    type(None): _put_none,
-    bool: _put_bool,
-    int: _put_int,
-    float: _put_float,
-    str: _put_text,
-    bytes: _put_bytes,
-}
 _BRANCHES: Final[dict[type, Callable[[Packer, bytearray, Any, int], None]]] = {
     list: Packer._put_list,
     dict: Packer._put_dict,

@@ -210,7 +210,7 @@ def info_of(image: Image, path: Path) -> TapInfo:
         plan_text=image.plan,
         counts=MappingProxyType(
             {
-                "objects": sum(1 for _row in image.rows()),
+                "objects": image.count_rows(),
                 "chunks": meta.counts.chunk,
                 "deltas": meta.counts.delta,
                 "classes": len(image.classes),

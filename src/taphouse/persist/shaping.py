@@ -36,7 +36,8 @@ from taphouse.persist.codes import (
 )
 from taphouse.persist.containers import FIRST_CLASS, PLAIN_CONTAINERS
 from taphouse.persist.inert import Inert
-from taphouse.persist.packer import AS_BUILTIN, Ext, PackFailure, Tagged, _AsBuiltin
+from taphouse.persist.leaves import PackFailure
+from taphouse.persist.packer import AS_BUILTIN, Ext, Tagged, _AsBuiltin
 from taphouse.persist.scalars import SCALAR_PACKERS
 
 __all__ = ["BUILTIN_FACTORIES", "Classes", "Rows", "Shaper", "container_shape"]

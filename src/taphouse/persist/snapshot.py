@@ -13,8 +13,8 @@ from typing import Any
 from taphouse.durable import Durable, is_own, path_of, raw_state
 from taphouse.errors import NotDurableError
 from taphouse.persist.containers import CHUNK_ENTRIES
+from taphouse.persist.leaves import PackFailure
 from taphouse.persist.opaque import check_opaque
-from taphouse.persist.packer import PackFailure
 from taphouse.persist.records import Epoch
 from taphouse.persist.rowing import RowWriter, is_shared
 from taphouse.persist.shaping import Classes
