@@ -297,25 +297,38 @@ def test_folding_waits_until_nothing_happens_and_goes_on_in_slices(run_fast):
     run_fast(main())
 
 
-def test_values_that_can_change_unseen_are_compared_ten_times_a_second_and_with_every_output(run_fast):
+class KeepsNothing:
+    def __init__(self):
+        self.let_go_of = []
+
+    def take_kept(self):
+        return ["output"]
+
+    def let_go(self, kept):
+        self.let_go_of += kept
+
+
+def test_values_that_can_change_unseen_are_compared_ten_times_a_second_and_before_every_output(run_fast):
     async def main():
         bench = Bench()
-        assert not bench.epochs.wants_output
+        assert not bench.epochs.closed
         bench.ledger.opaque[1] = object()
         bench.counter.n = 1
         await settle()
-        assert bench.epochs.wants_output
+        assert bench.epochs.closed
         before = bench.freezer.compared
         await bench.clock.jump(1.05)
         assert bench.freezer.compared - before == 10
         before = bench.freezer.compared
-        bench.epochs.output()
-        bench.epochs.output()
+        keeper = KeepsNothing()
+        bench.epochs.keep(keeper)
+        bench.epochs.keep(keeper)
         await settle()
         assert bench.freezer.compared - before == 1
+        assert keeper.let_go_of == ["output"]
         bench.ledger.opaque.clear()
         await bench.clock.jump(1)
-        assert not bench.epochs.wants_output
+        assert not bench.epochs.closed
         assert bench.clock.waiting == 0
 
     run_fast(main())

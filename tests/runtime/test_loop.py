@@ -15,7 +15,6 @@ import pytest
 from taphouse.errors import ConfigurationError
 from taphouse.runtime import (
     Connection,
-    OutputWatch,
     Owner,
     loop_name,
     make_client_context,
@@ -467,46 +466,6 @@ def test_a_file_to_a_peer_that_vanishes_is_an_error_and_the_protocol_is_told(run
         await result
         await until(lambda: told)
         assert len(told) == 1
-        server.close()
-
-    run(main())
-
-
-def test_whoever_wants_to_know_is_told_of_every_way_out(run):
-    async def main():
-        class Count(OutputWatch):
-            __slots__ = ("count",)
-
-            def output(self):
-                self.count += 1
-
-        watch = Count()
-        watch.count = 0
-        loop = asyncio.get_running_loop()
-        loop.watch_output(watch)
-        server, port = await listen(Echo)
-        transport, _ = await connect(port)
-        transport.write(b"unwatched")
-        assert watch.count == 0
-        watch.wants_output = True
-        counted = []
-        for leave in (
-            lambda: transport.write(b"x"),
-            lambda: transport.writelines([b"x"]),
-            lambda: transport.write_eof(),
-            lambda: transport.close(),
-        ):
-            before = watch.count
-            leave()
-            counted.append(watch.count - before)
-        assert counted == [1, 1, 1, 1]
-        left, right = socket.socketpair()
-        left.setblocking(False)
-        before = watch.count
-        await loop.sock_sendall(left, b"x")
-        assert watch.count == before + 1
-        left.close()
-        right.close()
         server.close()
 
     run(main())

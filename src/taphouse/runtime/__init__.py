@@ -8,7 +8,7 @@ starts the process tells a `Runtime` to start and to stop.
 
 from taphouse.runtime.binding import Address, Bound, Sockets, bind_listener, bind_plan
 from taphouse.runtime.clock import Clock, LoopClock, Timer
-from taphouse.runtime.connection import Connection, OutputWatch, Owner
+from taphouse.runtime.connection import Connection, Owner
 from taphouse.runtime.context import acting, current_context
 from taphouse.runtime.crowd import Connections
 from taphouse.runtime.epochs import Epochs, EpochStatistics
@@ -27,7 +27,6 @@ __all__ = [
     "Epochs",
     "Limits",
     "LoopClock",
-    "OutputWatch",
     "Owner",
     "Runtime",
     "RuntimeStatistics",

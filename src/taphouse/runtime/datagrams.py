@@ -11,11 +11,12 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from taphouse.runtime.connection import OutputWatch
+from taphouse.runtime.gate import Gate
 
 __all__ = ["Endpoint"]
 
 _log = logging.getLogger("taphouse.runtime")
+_MOST_KEPT = 10_000
 
 
 class Endpoint(asyncio.DatagramTransport, asyncio.BaseProtocol):
@@ -23,25 +24,36 @@ class Endpoint(asyncio.DatagramTransport, asyncio.BaseProtocol):
 
     Args:
         protocol: the user's datagram protocol.
-        watch: is told of output.
+        gate: says whether datagrams have to wait.
         on_lost: called once when the endpoint is gone.
         label: how its log lines are marked.
     """
 
-    __slots__ = ("_on_lost", "_raw", "_watch", "datagram_received", "label", "protocol")
+    __slots__ = (
+        "_gate",
+        "_is_closing",
+        "_kept",
+        "_on_lost",
+        "_raw",
+        "datagram_received",
+        "label",
+        "protocol",
+    )
 
     datagram_received: Callable[[bytes, Any], None]
 
     def __init__(
         self,
         protocol: asyncio.DatagramProtocol,
-        watch: OutputWatch,
+        gate: Gate,
         on_lost: Callable[[Endpoint], None] | None = None,
         label: str = "-",
     ) -> None:
         self.protocol = protocol
         self.label = label
-        self._watch = watch
+        self._gate = gate
+        self._kept: list[Any] | None = None
+        self._is_closing = False
         self._on_lost = on_lost
         self._raw: asyncio.DatagramTransport | None = None
         # A slot and not a method: a datagram that arrives costs no call of ours.
@@ -101,18 +113,52 @@ class Endpoint(asyncio.DatagramTransport, asyncio.BaseProtocol):
 
     def sendto(self, data: bytes | bytearray | memoryview, addr: Any = None) -> None:
         """Send one datagram."""
-        self.raw.sendto(data, addr)
-        if self._watch.wants_output:
-            self._watch.output()
+        if not self._gate.closed:
+            self.raw.sendto(data, addr)
+        elif not self._is_closing:
+            self._keep((bytes(data), addr))
 
     def close(self) -> None:
         """Send what is written, then close."""
-        self.raw.close()
+        if not self._gate.closed:
+            self.raw.close()
+        elif not self._is_closing:
+            self._keep(None)
+            self._is_closing = True
 
     def abort(self) -> None:
         """Close at once; what is not sent is lost."""
+        self.forget_kept()
         self.raw.abort()
 
     def is_closing(self) -> bool:
         """Say whether it is closed or about to be."""
-        return self._raw is None or self._raw.is_closing()
+        return self._raw is None or self._is_closing or self._raw.is_closing()
+
+    # -- keeping, see `taphouse.runtime.gate.Keeper`
+
+    def _keep(self, item: tuple[bytes, Any] | None) -> None:
+        if self._kept is None:
+            self._kept = []
+            self._gate.keep(self)
+        if len(self._kept) < _MOST_KEPT:  # the network drops datagrams too when it is full
+            self._kept.append(item)
+
+    def take_kept(self) -> list[Any]:
+        """Return what is kept, in order, and keep nothing of it any more."""
+        kept, self._kept = self._kept, None
+        return kept or []
+
+    def let_go(self, kept: list[Any]) -> None:
+        """Send what was taken."""
+        for item in kept:
+            if self.raw.is_closing():
+                return
+            if item is None:
+                self.raw.close()
+            else:
+                self.raw.sendto(*item)
+
+    def forget_kept(self) -> None:
+        """Drop what is kept."""
+        self._kept = None

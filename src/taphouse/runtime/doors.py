@@ -13,8 +13,9 @@ from typing import Any
 from taphouse.app import Application, Connector, Factory, Listener, object_label
 from taphouse.runtime.binding import Address, Sockets, bind_listener
 from taphouse.runtime.clock import Clock
-from taphouse.runtime.connection import Connection, OutputWatch, Owner
+from taphouse.runtime.connection import Connection, Owner
 from taphouse.runtime.crowd import Crowd
+from taphouse.runtime.gate import Gate
 from taphouse.runtime.idle import IdleWatch
 from taphouse.runtime.limits import Gatekeeper, Limits
 from taphouse.runtime.links import Link
@@ -36,14 +37,14 @@ class Doors:
         clock: Clock,
         limits: Limits,
         gatekeeper: Gatekeeper,
-        watch: OutputWatch,
+        gate: Gate,
     ) -> None:
         self._app = app
         self._loop = loop
         self._clock = clock
         self._limits = limits
         self._gatekeeper = gatekeeper
-        self._watch = watch
+        self._gate = gate
         self._idle = IdleWatch(limits.idle_timeout_s, clock) if limits.idle_timeout_s else None
         self._ports: list[tuple[Listener, Port | UdpPort]] = []
         self._links: list[tuple[Connector, Link]] = []
@@ -69,7 +70,7 @@ class Doors:
         bound = sockets.take(key) if sockets is not None else None
         if bound is None:
             bound = bind_listener(entry)
-        port = open_port(bound, self._crowd(listener.factory), self._gatekeeper, self._watch, self._idle)
+        port = open_port(bound, self._crowd(listener.factory), self._gatekeeper, self._gate, self._idle)
         self._ports.append((listener, port))
         return port
 
@@ -107,7 +108,7 @@ class Doors:
     def add_link(self, connector: Connector) -> None:
         """Connect ``connector``, if it is time to and not done yet."""
         if self._connecting and not any(candidate is connector for candidate, _ in self._links):
-            link = Link(connector, self._crowd(connector.factory), self._watch, self._clock)
+            link = Link(connector, self._crowd(connector.factory), self._gate, self._clock)
             self._links.append((connector, link))
             link.start(self._loop)
 
@@ -215,7 +216,7 @@ class Doors:
             port.close()
         self._ports.clear()
         guests = getattr(self._loop, "guests", None)
-        others = list(guests.live) if isinstance(guests, Owner) and guests.watch is self._watch else []
+        others = list(guests.live) if isinstance(guests, Owner) and guests.gate is self._gate else []
         for connection in self._live() + others:
             connection.reset()
 

@@ -25,12 +25,14 @@ from typing import Any, Protocol, TypeVar
 from taphouse.durable import Ledger, in_atomic
 from taphouse.errors import InternalError, StorageError, TaphouseError
 from taphouse.runtime.clock import Clock, Timer
-from taphouse.runtime.connection import OutputWatch
+from taphouse.runtime.gate import Gate, Gathering, Keeper
 
 __all__ = ["Committing", "EpochStatistics", "Epochs", "Freezing"]
 
 _log = logging.getLogger("taphouse.runtime")
 _T = TypeVar("_T")
+_Waiting = list["asyncio.Future[None]"]
+_Kept = list[tuple[Keeper, list[Any]]]
 
 _COMPARE_EVERY_S = 0.1
 _FOLD_AFTER_S = 0.25
@@ -71,7 +73,7 @@ class EpochStatistics:
     max_s: float
 
 
-class Epochs(OutputWatch):
+class Epochs(Gate):
     """Drives the commits of one running application; also its ``ledger.committer``.
 
     Args:
@@ -97,7 +99,6 @@ class Epochs(OutputWatch):
         clock: Clock,
         on_failure: Callable[[TaphouseError], None],
     ) -> None:
-        super().__init__()
         self._loop = loop
         self._ledger = ledger
         self._freezer = freezer
@@ -106,6 +107,8 @@ class Epochs(OutputWatch):
         self._on_failure = on_failure
         self._make_plan: Callable[[], dict[str, Any]] | None = None
         self._armed = False
+        self._is_comparing = False
+        self._gathering = Gathering()
         self._landing: asyncio.Future[Any] | None = None
         self._waiting: list[asyncio.Future[None]] = []
         self._compare_timer: Timer | None = None
@@ -119,13 +122,24 @@ class Epochs(OutputWatch):
 
     def changed(self) -> None:
         """Something durable changed in this turn: ``ledger.on_dirty``."""
+        self.closed = self.is_kept
         if not self._armed:
             self._armed = True
             self._loop.call_soon(self._end_of_turn)
 
-    def output(self) -> None:
-        """Bytes were written while values exist that can change unseen: compare at the end of this turn."""
+    def keep(self, keeper: Keeper) -> None:
+        """``keeper`` has output for the end of this turn, or for the commit after the one in flight."""
+        self._gathering.add(keeper)
         self.changed()
+
+    def end_turn(self) -> None:
+        """Commit here and now, unless a commit is in flight."""
+        if self._landing is None and self.failure is None:
+            self._commit()
+
+    async def wait_released(self) -> None:
+        """Return when all that was kept before the call has been let go."""
+        await self.commit_now()
 
     def plan_changed(self, make_plan: Callable[[], dict[str, Any]]) -> None:
         """Listeners, connectors or services changed: the next epoch carries a new plan."""
@@ -143,20 +157,23 @@ class Epochs(OutputWatch):
     def _commit(self) -> None:
         waiting, self._waiting = self._waiting, []
         began = time.perf_counter()
+        kept: _Kept = []
         try:
             turn = self._freezer.freeze(self._make_plan() if self._make_plan is not None else None)
             self._make_plan = None
+            # Frozen in one go with the state: what is written from here on belongs to the next epoch.
+            kept = self._gathering.take()
             outcome = self._store.commit(turn) if turn is not None else None
         except Exception as error:
             self._fail(error, waiting)
             return
         if inspect.isawaitable(outcome):
             self._landing = asyncio.ensure_future(outcome)
-            self._landing.add_done_callback(lambda landed: self._landed(landed, waiting, began))
+            self._landing.add_done_callback(lambda landed: self._landed(landed, waiting, kept, began))
         else:
-            self._committed(turn is not None, waiting, began)
+            self._committed(turn is not None, waiting, kept, began)
 
-    def _landed(self, landed: asyncio.Future[Any], waiting: list[asyncio.Future[None]], began: float) -> None:
+    def _landed(self, landed: asyncio.Future[Any], waiting: _Waiting, kept: _Kept, began: float) -> None:
         self._landing = None
         if landed.cancelled():
             self._fail(InternalError("a commit was cancelled"), waiting)
@@ -165,11 +182,9 @@ class Epochs(OutputWatch):
         if error is not None:
             self._fail(error, waiting)
             return
-        self._committed(True, waiting, began)
-        if self._ledger.is_dirty or self._waiting or self._make_plan is not None:
-            self.changed()
+        self._committed(True, waiting, kept, began)
 
-    def _committed(self, wrote: bool, waiting: list[asyncio.Future[None]], began: float) -> None:
+    def _committed(self, wrote: bool, waiting: _Waiting, kept: _Kept, began: float) -> None:
         if wrote:
             self.commits += 1
             self._durations.append(time.perf_counter() - began)
@@ -178,8 +193,19 @@ class Epochs(OutputWatch):
         for future in waiting:
             if not future.done():
                 future.set_result(None)
-        self.wants_output = bool(self._ledger.opaque)
-        if self.wants_output and self._compare_timer is None:
+        for keeper, output in kept:
+            try:
+                keeper.let_go(output)
+            except Exception:
+                # resume_writing() of one protocol must not keep the replies of the others.
+                _log.exception("output could not be let go")
+        # Values that change unseen may have changed by the time of any write: it waits for a comparison.
+        self._is_comparing = bool(self._ledger.opaque)
+        if self._ledger.is_dirty or self._waiting or self._gathering or self._make_plan is not None:
+            self.changed()
+        else:
+            self.closed = self.is_kept and self._is_comparing
+        if self._is_comparing and self._compare_timer is None:
             self._compare_timer = self._clock.call_later(_COMPARE_EVERY_S, self._compare)
 
     def _compare(self) -> None:
@@ -217,6 +243,8 @@ class Epochs(OutputWatch):
                 future.set_exception(error)
                 future.exception()  # seen: a waiter that is gone must not be complained about
         self._waiting = []
+        self.closed = True
+        self._gathering.drop()
         self._on_failure(error)
 
     # -- durable.committed() and durable.call()

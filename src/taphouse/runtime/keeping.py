@@ -17,8 +17,8 @@ from taphouse.durable import Durable, Ledger, attach, oid_of
 from taphouse.errors import TaphouseError
 from taphouse.persist import NullStore
 from taphouse.runtime.clock import Clock
-from taphouse.runtime.connection import OutputWatch
 from taphouse.runtime.epochs import Committing, Epochs, EpochStatistics, Freezing
+from taphouse.runtime.gate import OPEN, Gate
 
 __all__ = ["Keeping", "Storing"]
 
@@ -73,7 +73,7 @@ class Keeping:
         if ledger is not None and freezer is not None:
             self._epochs = Epochs(loop, ledger, freezer, self._store, clock, self._failed)
             self._epochs.is_kept = self._store.path is not None
-        self.watch: OutputWatch = self._epochs or OutputWatch()
+        self.gate: Gate = self._epochs or OPEN
 
     @property
     def path(self) -> Any:
@@ -101,9 +101,9 @@ class Keeping:
         """
         if self._epochs is None or self._ledger is None or self._freezer is None:
             return
-        watch_output = getattr(self._loop, "watch_output", None)
-        if watch_output is not None:
-            watch_output(self.watch)
+        use_gate = getattr(self._loop, "use_gate", None)
+        if use_gate is not None:
+            use_gate(self.gate)
         if not oid_of(self._app):
             self._freezer.snapshot_start(self._app)
         # Even if nothing changed: the state's file appears now, and a disk that cannot be
@@ -146,9 +146,9 @@ class Keeping:
         if self._ledger is not None:
             self._ledger.committer = None
             self._ledger.close(f"application {self._app.name} has stopped")
-        watch_output = getattr(self._loop, "watch_output", None)
-        if watch_output is not None and self._has_begun:
-            watch_output(OutputWatch())
+        use_gate = getattr(self._loop, "use_gate", None)
+        if use_gate is not None and self._has_begun:
+            use_gate(OPEN)
 
     def statistics(self) -> EpochStatistics:
         """Return how commits went."""

@@ -15,8 +15,9 @@ from typing import Any
 from taphouse.app import ClientFactory, Connector
 from taphouse.errors import TaphouseError
 from taphouse.runtime.clock import Clock
-from taphouse.runtime.connection import Connection, OutputWatch
+from taphouse.runtime.connection import Connection
 from taphouse.runtime.crowd import Crowd
+from taphouse.runtime.gate import Gate
 from taphouse.runtime.ports import CrowdOwner
 from taphouse.runtime.tls import make_client_context
 
@@ -31,12 +32,12 @@ class Link(CrowdOwner):
     Args:
         connector: what to connect to.
         crowd: of its factory.
-        watch: is told of output.
+        gate: says whether output has to wait.
         clock: for the waits between attempts.
     """
 
-    def __init__(self, connector: Connector, crowd: Crowd, watch: OutputWatch, clock: Clock) -> None:
-        super().__init__(crowd, watch)
+    def __init__(self, connector: Connector, crowd: Crowd, gate: Gate, clock: Clock) -> None:
+        super().__init__(crowd, gate)
         self.connector = connector
         self.connection: Connection | None = None
         self._clock = clock

@@ -3,7 +3,7 @@
 Two classes from one mixin, over uvloop and over asyncio's selector loop.  The
 mixin wraps each protocol in a `Connection` or an `Endpoint` and hands that out
 as the transport; nothing else of the loop is changed.  It must never know an
-application, a tap or an epoch, only an `OutputWatch`.
+application, a tap or an epoch, only a `Gate`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from collections.abc import Callable
 from typing import IO, Any, Protocol
 
 from taphouse.errors import ConfigurationError
-from taphouse.runtime.connection import Connection, OutputWatch, Owner
+from taphouse.runtime.connection import Connection, Owner
 from taphouse.runtime.datagrams import Endpoint
+from taphouse.runtime.gate import Gate
 from taphouse.runtime.sendfile import copy_file
 
 __all__ = ["TaphouseLoop", "loop_name", "make_loop"]
@@ -33,8 +34,8 @@ class TaphouseLoop(Protocol):
 
     guests: Owner
 
-    def watch_output(self, watch: OutputWatch) -> None:
-        """Tell ``watch`` of output from now on."""
+    def use_gate(self, gate: Gate) -> None:
+        """Keep output while ``gate`` is closed, from now on."""
 
 
 class _Passage:
@@ -47,9 +48,9 @@ class _Passage:
         super().__init__()
         self.guests = Owner()
 
-    def watch_output(self, watch: OutputWatch) -> None:
-        """Tell ``watch`` of output from now on."""
-        self.guests.watch = watch
+    def use_gate(self, gate: Gate) -> None:
+        """Keep output while ``gate`` is closed, from now on."""
+        self.guests.gate = gate
 
     def _wrapped(self, factory: _Factory) -> _Factory:
         guests = self.guests
@@ -60,9 +61,9 @@ class _Passage:
 
         return make
 
-    def _sent(self) -> None:
-        if self.guests.watch.wants_output:
-            self.guests.watch.output()
+    async def _wait_open(self) -> None:
+        if self.guests.gate.closed:
+            await self.guests.gate.wait_released()
 
     async def create_server(self, protocol_factory: _Factory, *args: Any, **kwargs: Any) -> Any:
         """Listen on a port; see asyncio."""
@@ -95,7 +96,7 @@ class _Passage:
 
         def make() -> asyncio.BaseProtocol:
             protocol = protocol_factory()
-            return protocol if isinstance(protocol, Endpoint) else Endpoint(protocol, self.guests.watch)  # type: ignore[arg-type]
+            return protocol if isinstance(protocol, Endpoint) else Endpoint(protocol, self.guests.gate)  # type: ignore[arg-type]
 
         _, endpoint = await super().create_datagram_endpoint(make, *args, **kwargs)  # type: ignore[misc]
         return endpoint, endpoint.protocol
@@ -134,20 +135,18 @@ class _Passage:
 
     async def sock_sendall(self, sock: Any, data: Any) -> None:
         """Send on a socket; see asyncio."""
+        await self._wait_open()
         await super().sock_sendall(sock, data)  # type: ignore[misc]
-        self._sent()
 
     async def sock_sendto(self, sock: Any, data: Any, address: Any) -> int:
         """Send a datagram on a socket; see asyncio."""
-        sent = await super().sock_sendto(sock, data, address)  # type: ignore[misc]
-        self._sent()
-        return int(sent)
+        await self._wait_open()
+        return int(await super().sock_sendto(sock, data, address))  # type: ignore[misc]
 
     async def sock_sendfile(self, *args: Any, **kwargs: Any) -> int:
         """Send a file on a socket; see asyncio."""
-        sent = await super().sock_sendfile(*args, **kwargs)  # type: ignore[misc]
-        self._sent()
-        return int(sent)
+        await self._wait_open()
+        return int(await super().sock_sendfile(*args, **kwargs))  # type: ignore[misc]
 
 
 def _handed_out(made: tuple[Any, Any]) -> tuple[Any, Any]:

@@ -15,9 +15,10 @@ from typing import Any
 
 from taphouse.app import DatagramProtocol, Protocol
 from taphouse.runtime.binding import Address, Bound
-from taphouse.runtime.connection import Connection, OutputWatch, Owner
+from taphouse.runtime.connection import Connection, Owner
 from taphouse.runtime.crowd import Crowd
 from taphouse.runtime.datagrams import Endpoint
+from taphouse.runtime.gate import OPEN, Gate
 from taphouse.runtime.idle import IdleWatch
 from taphouse.runtime.limits import Gatekeeper
 
@@ -35,8 +36,8 @@ _TURNS_TO_BEGIN = 5  # asyncio needs three from accept(2) to connection_made
 class CrowdOwner(Owner):
     """An owner whose connections belong to a factory; base of ports and connectors."""
 
-    def __init__(self, crowd: Crowd, watch: OutputWatch) -> None:
-        super().__init__(watch)
+    def __init__(self, crowd: Crowd, gate: Gate) -> None:
+        super().__init__(OPEN if crowd.factory.stateless else gate)
         self.crowd = crowd
         self.live = crowd.live
 
@@ -68,9 +69,9 @@ class Port(CrowdOwner):
     """A listener on stream sockets."""
 
     def __init__(
-        self, bound: Bound, crowd: Crowd, gatekeeper: Gatekeeper, watch: OutputWatch, idle: IdleWatch | None
+        self, bound: Bound, crowd: Crowd, gatekeeper: Gatekeeper, gate: Gate, idle: IdleWatch | None
     ) -> None:
-        super().__init__(crowd, watch)
+        super().__init__(crowd, gate)
         self.bound = bound
         self.addresses: list[Address] = bound.addresses()
         self.watches_activity = idle is not None
@@ -157,11 +158,11 @@ class Port(CrowdOwner):
 class UdpPort:
     """A listener on datagram sockets: one protocol for each."""
 
-    def __init__(self, bound: Bound, crowd: Crowd, watch: OutputWatch) -> None:
+    def __init__(self, bound: Bound, crowd: Crowd, gate: Gate) -> None:
         self.bound = bound
         self.crowd = crowd
         self.addresses: list[Address] = bound.addresses()
-        self._watch = watch
+        self._gate = OPEN if crowd.factory.stateless else gate
         self._endpoints: list[Endpoint] = []
         self.is_accepting = False
 
@@ -176,7 +177,7 @@ class UdpPort:
 
     def _make(self) -> Endpoint:
         protocol = self.crowd.factory.build_datagram_protocol()
-        endpoint = Endpoint(protocol, self._watch, label=f"{self.crowd.name} (UDP)")  # type: ignore[arg-type]
+        endpoint = Endpoint(protocol, self._gate, label=f"{self.crowd.name} (UDP)")  # type: ignore[arg-type]
         if isinstance(protocol, DatagramProtocol):
             protocol.transport = endpoint
         return endpoint
@@ -203,9 +204,9 @@ class UdpPort:
 
 
 def open_port(
-    bound: Bound, crowd: Crowd, gatekeeper: Gatekeeper, watch: OutputWatch, idle: IdleWatch | None
+    bound: Bound, crowd: Crowd, gatekeeper: Gatekeeper, gate: Gate, idle: IdleWatch | None
 ) -> Port | UdpPort:
     """Return the port for what was bound."""
     if bound.key[0] == "udp":
-        return UdpPort(bound, crowd, watch)
-    return Port(bound, crowd, gatekeeper, watch, idle)
+        return UdpPort(bound, crowd, gate)
+    return Port(bound, crowd, gatekeeper, gate, idle)

@@ -124,7 +124,7 @@ class Runtime:
 
         self.gatekeeper = Gatekeeper(self.limits, self.clock)
         self.keeping = Keeping(app, ledger, freezer, store, self.loop, self.clock, self._storage_failed)
-        self.doors = Doors(app, self.loop, self.clock, self.limits, self.gatekeeper, self.keeping.watch)
+        self.doors = Doors(app, self.loop, self.clock, self.limits, self.gatekeeper, self.keeping.gate)
         self.services = ServiceKeeper(self.clock, self.limits.stop_s, self.fail)
         self.scheduler = Scheduler(app, self.clock, self.limits.schedule_gap_s)
         self._space: SpaceWatch | None = None

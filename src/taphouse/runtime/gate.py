@@ -1,0 +1,80 @@
+"""The output gate: output waits until the state it may depend on is on disk.
+
+While anything durable has changed and is not committed, the gate is closed and
+every transport keeps what it is told to send.  What was kept until the state
+was frozen is let go when that commit has landed; what came later waits for the
+next one.  So the order within a connection is kept, and a reply that may have
+seen uncommitted state waits like one that changed it (external synchrony:
+Nightingale et al., "Rethink the Sync", OSDI 2006).
+
+An open gate is an object too: the one of applications without state.  It must
+never know what is kept, or how a commit is made.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+__all__ = ["OPEN", "Gate", "Gathering", "Keeper"]
+
+
+class Keeper(Protocol):
+    """A transport that keeps output while the gate is closed."""
+
+    def take_kept(self) -> list[Any]:
+        """Return what is kept, in order, and keep nothing of it any more."""
+
+    def let_go(self, kept: list[Any]) -> None:
+        """Send what was taken."""
+
+    def forget_kept(self) -> None:
+        """Drop what is kept: it will never be true."""
+
+
+class Gate:
+    """A gate that is always open."""
+
+    closed = False
+    """Whether output has to be kept; asked before each write."""
+
+    def keep(self, keeper: Keeper) -> None:
+        """``keeper`` has begun to keep output."""
+
+    def end_turn(self) -> None:
+        """Commit here and now, if that can be done without waiting."""
+
+    async def wait_released(self) -> None:
+        """Return when all that was kept before the call has been let go."""
+
+
+OPEN = Gate()
+"""The gate of everything that no state stands behind."""
+
+
+class Gathering:
+    """What is kept for one commit: who keeps, and what was taken from whom when the state was frozen."""
+
+    __slots__ = ("_keepers",)
+
+    def __init__(self) -> None:
+        self._keepers: dict[Keeper, None] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._keepers)
+
+    def add(self, keeper: Keeper) -> None:
+        """Count ``keeper`` in."""
+        self._keepers[keeper] = None
+
+    def take(self) -> list[tuple[Keeper, list[Any]]]:
+        """Return everything that is kept, and begin anew."""
+        if not self._keepers:
+            return []
+        keepers, self._keepers = self._keepers, {}
+        return [(keeper, keeper.take_kept()) for keeper in keepers]
+
+    def drop(self) -> None:
+        """Forget everything that is kept."""
+        keepers, self._keepers = self._keepers, {}
+        for keeper in keepers:
+            keeper.forget_kept()
