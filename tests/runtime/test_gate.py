@@ -390,11 +390,12 @@ def test_under_tls_the_plain_text_waits(run, certfile, keyfile):
         answers: asyncio.Queue[bytes] = asyncio.Queue()
 
         def ask() -> None:
-            with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
-                with context.wrap_socket(plain, server_hostname="localhost") as secure:
-                    secure.sendall(b"?")
-                    answer = secure.recv(100)
-                    loop.call_soon_threadsafe(answers.put_nowait, answer)
+            with (
+                socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+                context.wrap_socket(plain, server_hostname="localhost") as secure,
+            ):
+                secure.sendall(b"?")
+                loop.call_soon_threadsafe(answers.put_nowait, secure.recv(100))
 
         asking = loop.run_in_executor(None, ask)
         while not made or not made[0].received:

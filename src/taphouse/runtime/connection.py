@@ -154,7 +154,7 @@ class Connection(Outbound, asyncio.BaseProtocol):
         # A protocol that has closed already hears no more, but what it said last must still leave.
         stay = False if self.is_closing() else protocol.eof_received()  # type: ignore[attr-defined]
         if stay or not self.is_keeping:
-            return stay  # type: ignore[no-any-return]
+            return stay
         # The loop would close now, before what is kept has left; TLS knows no other end than that.
         self.owner.gate.end_turn()
         if not self.is_keeping:
