@@ -1,0 +1,152 @@
+"""Requests: bytes become commands, each a list of words.
+
+hiredis parses.  It is as trusting as a client of a server may be, so what a server has to fear is
+looked for before: arrays that are announced but never sent (it would make room for them), requests
+without end, and words that are none.  Lines as typed by hand ("inline commands") are read here.
+"""
+
+import re
+import shlex
+
+import hiredis
+
+MAX_WORDS = 99_999
+MAX_REQUEST_BYTES = 32 << 20
+MAX_LINE_BYTES = 64 << 10
+MAX_UNFINISHED_BYTES = 256 << 20
+
+# More than MAX_WORDS, unless it is part of a value.  Honest clients need only the first, which is faster.
+_huge_array = re.compile(rb"\*\d{6}")
+_huge_any = re.compile(rb"[*>]\d{6}")
+_broken_header = re.compile(rb"[*>]\d*\Z")
+_FROM_A_PROGRAM = b"*$"
+_NOTHING = object()
+
+
+class ProtocolError(Exception):
+    """The peer does not speak the protocol; there is no way to go on."""
+
+
+class Budget:
+    """What all requests that have begun and not ended may take together.
+
+    Attributes:
+        used_bytes: what they take.
+    """
+
+    def __init__(self):
+        self.used_bytes = 0
+
+
+class Requests:
+    """What one client says.
+
+    Args:
+        budget: shared by all clients.
+
+    Attributes:
+        unfinished_bytes: how much there is of a request whose end has not come; 0 for none.
+        fed: how often more of such a request came.
+    """
+
+    __slots__ = ("_budget", "_feed", "_gets", "_has_data", "_held", "fed", "unfinished_bytes")
+
+    def __init__(self, budget):
+        reader = hiredis.Reader(notEnoughData=_NOTHING)
+        self._feed, self._gets, self._has_data = reader.feed, reader.gets, reader.has_data
+        self._budget = budget
+        self._held = b""
+        self.unfinished_bytes = 0
+        self.fed = 0
+
+    def feed(self, data, commands):
+        """Append to ``commands`` those that ``data`` completes.
+
+        Raises:
+            ProtocolError: after ``commands`` got what came before the mistake.
+        """
+        if self._held:
+            data, self._held = self._held + data, b""
+        known = len(commands)
+        if data[0] not in _FROM_A_PROGRAM and not self._has_data():
+            data = self._read_lines(data, commands)
+        self._read_words(data, commands)
+        if self._has_data() or self._held or len(commands) == known:
+            self._count(self.unfinished_bytes + len(data) + len(self._held))
+        elif self.unfinished_bytes:
+            self._count(0)
+
+    def _read_words(self, data, commands):
+        if data[-1:] != b"\n" and (broken := _broken_header.search(data)):
+            self._held = data[broken.start() :]
+            data = data[: broken.start()]
+        if _huge_array.search(data) or (b">" in data and _huge_any.search(data)):
+            data = self._refuse_huge(data, commands)
+        self._feed(data)
+        self._take(commands)
+
+    def _take(self, commands):
+        try:
+            for command in iter(self._gets, _NOTHING):
+                for word in command:
+                    if type(word) is not bytes:
+                        raise ProtocolError("expected '$'")
+                if command:
+                    commands.append(command)
+        except TypeError:  # not even a list
+            raise ProtocolError("expected '*'") from None
+        except (hiredis.ProtocolError, MemoryError) as error:
+            raise ProtocolError(str(error)) from None
+
+    def _refuse_huge(self, data, commands):
+        """Return what is left of ``data`` behind all that looked like a huge array and was part of a value.
+
+        hiredis tells the two apart: fed with all that comes before, it has nothing left over where an
+        array may begin, and a value that waits for its end where none may.
+        """
+        start = 0
+        for huge in _huge_any.finditer(data):
+            self._feed(data[start : huge.start()])
+            self._take(commands)
+            if not self._has_data():
+                raise ProtocolError("invalid multibulk length")
+            start = huge.start()
+        return data[start:]
+
+    def _read_lines(self, data, commands):
+        """Take commands typed as lines off ``data``; return what a program has sent after them."""
+        while data and data[0] not in _FROM_A_PROGRAM:
+            line, newline, rest = data.partition(b"\n")
+            if len(line) > MAX_LINE_BYTES:
+                raise ProtocolError("too big inline request")
+            if not newline:
+                self._held = data
+                return b""
+            if words := split_line(line):
+                commands.append(words)
+            data = rest
+        return data
+
+    def _count(self, unfinished_bytes):
+        self._budget.used_bytes += unfinished_bytes - self.unfinished_bytes
+        self.unfinished_bytes = unfinished_bytes
+        self.fed += 1
+        if unfinished_bytes > MAX_REQUEST_BYTES:
+            raise ProtocolError("too big request")
+        if unfinished_bytes and self._budget.used_bytes > MAX_UNFINISHED_BYTES:
+            raise ProtocolError("too many unfinished requests")
+
+    def close(self):
+        """Give back what the budget holds for this client."""
+        self._count(0)
+
+
+def split_line(line):
+    """Split a line into words, as a shell would."""
+    line = line.rstrip(b"\r")
+    if b'"' not in line and b"'" not in line:
+        return line.split()
+    try:
+        return [word.encode("latin-1") for word in shlex.split(line.decode("latin-1"))]
+    except ValueError:
+        raise ProtocolError("unbalanced quotes in request") from None

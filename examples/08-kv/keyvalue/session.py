@@ -1,0 +1,101 @@
+"""Session: one connection.
+
+All commands that arrive together are answered by one write.  A client that does not read its
+replies is not read from, and its commands wait.
+"""
+
+from keyvalue.commands import COMMANDS, find
+from keyvalue.replies import Refused, error
+from keyvalue.requests import ProtocolError, Requests
+from taphouse import Protocol
+
+OUTPUT_BYTES = 256 << 10  # replies gathered for one write
+PATIENCE_S = 60.0  # with a request that has begun and does not go on
+
+
+class Session(Protocol):
+    """One client.
+
+    Attributes:
+        db: the database that was selected.
+        protocol: 2, or 3 for a client that said HELLO 3.
+        name: what the client calls itself.
+        is_leaving: whether to close after the next reply.
+    """
+
+    def connection_made(self, transport):
+        keyspace = self.factory
+        self.db = keyspace.databases[0]
+        self.protocol = 2
+        self.name = b""
+        self.is_leaving = False
+        self.requests = Requests(keyspace.budget)
+        self.waiting = []  # commands
+        self.is_paused = False
+        self.stalled = (0, 0.0)
+        self.statistics = keyspace.statistics
+        self.statistics.connections += 1
+        self.number = self.statistics.connections
+
+    def data_received(self, data):
+        try:
+            self.requests.feed(data, self.waiting)
+        except ProtocolError as mistake:
+            self.answer()
+            self.hang_up(error(f"ERR Protocol error: {mistake}"))
+        else:
+            self.answer()
+
+    def answer(self):
+        """Do the commands that wait, until their replies are more than the client takes."""
+        waiting = self.waiting
+        while waiting and not self.is_paused:
+            replies, size = [], 0
+            for words in waiting:
+                try:
+                    act, least, most = COMMANDS.get(words[0]) or find(words)
+                    if not least <= len(words) <= most:
+                        find(words)
+                    reply = act(self, words)
+                except Refused as refused:
+                    reply = refused.reply
+                replies.append(reply)
+                size += len(reply)
+                if size > OUTPUT_BYTES or self.is_leaving:
+                    break
+            del waiting[: len(replies)]
+            self.statistics.commands += len(replies)
+            self.transport.write(b"".join(replies))
+            if self.is_leaving:
+                self.hang_up()
+
+    def hang_up(self, last_words=b""):
+        """Say ``last_words`` and close."""
+        self.waiting.clear()
+        if not self.transport.is_closing():
+            if last_words:
+                self.transport.write(last_words)
+            self.transport.close()
+
+    def hurry(self, now_s):
+        """Close if the request that has begun did not go on for a while."""
+        fed, since_s = self.stalled
+        if fed != self.requests.fed:
+            self.stalled = self.requests.fed, now_s
+        elif now_s - since_s > PATIENCE_S:
+            self.hang_up(error(f"ERR Protocol error: request not continued for {PATIENCE_S:.0f} seconds"))
+
+    def pause_writing(self):
+        self.is_paused = True
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def resume_writing(self):
+        self.is_paused = False
+        self.answer()
+        if not self.is_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def connection_lost(self, exc):
+        self.waiting.clear()
+        self.requests.close()
