@@ -50,6 +50,12 @@ def _within(name: str, room: str) -> bool:
     return name == room or name.startswith(room + ".")
 
 
+def test_no_two_files_of_tests_have_one_name():
+    """pytest finds a test's helpers beside it, and therefore knows files by their bare names."""
+    names = [file.name for file in (TOP / "tests").rglob("*.py")]
+    assert {name for name in names if names.count(name) > 1} <= {"__init__.py", "conftest.py"}
+
+
 # --- the rules, tried on a planted tree ---------------------------------------------------------
 
 SOUND = {
