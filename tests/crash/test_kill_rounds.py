@@ -85,9 +85,7 @@ def test_a_killed_server_never_goes_back_behind_a_commit_that_returned(playgroun
         witness.read()
         nextkey, whole = witness.thawed
         assert whole, f"round {number}: the thawed values are of different instants"
-        assert not [key for key in seen if key >= nextkey], (
-            f"round {number}: a client holds a key that is lost"
-        )
+        assert not [key for key in seen if key >= nextkey], f"round {number}: a client's key is lost"
         assert nextkey > committed, f"round {number}: thawed at {nextkey}, but key {committed} was committed"
         if number == ROUNDS:
             break
@@ -105,9 +103,9 @@ def test_a_killed_server_never_goes_back_behind_a_commit_that_returned(playgroun
         inside_a_write += witness.inside_a_write
         full_wals += wal.exists() and wal.stat().st_size > 0
     print(
-        f"{ROUNDS} kills under {CLIENTS} clients: {len(seen)} keys handed out, {witness.highest + 1} committed, "
-        f"{repeated} repeated, 0 lost, 0 states behind the witness;\n{full_wals} kills left a WAL that is not "
-        f"empty, {inside_a_write} were inside a commit or a fold"
+        f"{ROUNDS} kills under {CLIENTS} clients: {len(seen)} keys handed out, "
+        f"{witness.highest + 1} committed, {repeated} repeated, 0 lost, 0 states behind the witness;\n"
+        f"{full_wals} kills left a WAL that is not empty, {inside_a_write} were inside a commit or a fold"
     )
     assert repeated == 0
     assert full_wals >= ROUNDS // 2
