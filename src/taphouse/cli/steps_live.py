@@ -97,7 +97,7 @@ def _actions(start: Start) -> Actions:
         return {
             "state": "stopping" if runtime.is_stopping else "running" if runtime.is_ready else "not ready",
             "durable": settings.save,
-            "addresses": {label: [str(a) for a in found] for label, found in runtime.addresses.items()},
+            "addresses": {label: [_address(a) for a in found] for label, found in runtime.addresses.items()},
             "connections": numbers.connections,
             "accepted": numbers.accepted,
             "refused": numbers.refused,
@@ -132,3 +132,11 @@ def _resident_bytes() -> int:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
         return 0
+
+
+def _address(address: tuple[str, int] | str) -> str:
+    """Return an address as people write it: ``127.0.0.1:8123``, ``[::1]:8123``, a path."""
+    if isinstance(address, str):
+        return address
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
