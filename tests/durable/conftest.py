@@ -20,7 +20,9 @@ ROOM = "taphouse.durable"
 
 def import_room(pure: bool) -> SimpleNamespace:
     """Import a copy of the room of its own; the one in use elsewhere stays."""
-    before = {name: module for name, module in sys.modules.items() if name == ROOM or name.startswith(ROOM + ".")}
+    before = {
+        name: module for name, module in sys.modules.items() if name == ROOM or name.startswith(ROOM + ".")
+    }
     for name in before:
         if name != ROOM + "._tracker":
             del sys.modules[name]
@@ -28,7 +30,11 @@ def import_room(pure: bool) -> SimpleNamespace:
     os.environ["TAPHOUSE_PURE"] = "1" if pure else ""
     try:
         door = importlib.import_module(ROOM)
-        parts = {name[len(ROOM) + 1 :]: module for name, module in sys.modules.items() if name.startswith(ROOM + ".")}
+        parts = {
+            name[len(ROOM) + 1 :]: module
+            for name, module in sys.modules.items()
+            if name.startswith(ROOM + ".")
+        }
         return SimpleNamespace(**vars(door), parts=parts)
     finally:
         if asked is None:
@@ -42,7 +48,9 @@ def import_room(pure: bool) -> SimpleNamespace:
 
 def _room_in_use() -> SimpleNamespace:
     door: ModuleType = importlib.import_module(ROOM)
-    parts = {name[len(ROOM) + 1 :]: module for name, module in sys.modules.items() if name.startswith(ROOM + ".")}
+    parts = {
+        name[len(ROOM) + 1 :]: module for name, module in sys.modules.items() if name.startswith(ROOM + ".")
+    }
     return SimpleNamespace(**vars(door), parts=parts)
 
 
@@ -61,7 +69,7 @@ def room(request: pytest.FixtureRequest) -> SimpleNamespace:
     if name not in _twins:
         pytest.skip("the C twin is not built here (no compiler) or TAPHOUSE_PURE is set")
     found = _twins[name]
-    assert found.TRACKER == name
+    assert name == found.TRACKER
     return found
 
 

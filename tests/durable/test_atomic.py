@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-
 from random_changes import make_thing, one_change, steps
 
 
@@ -59,7 +58,9 @@ def _shape(room: Any, thing: Any) -> Any:
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=steps, inside=steps, nested=steps)
-def test_a_block_that_raises_leaves_everything_as_it_was(room: Any, before: Any, inside: Any, nested: Any) -> None:
+def test_a_block_that_raises_leaves_everything_as_it_was(
+    room: Any, before: Any, inside: Any, nested: Any
+) -> None:
     thing = make_thing(room)
     for step in before:
         one_change(room, thing, step)
@@ -183,7 +184,9 @@ async def _suspended(room: Any, thing: Any, waiting: Any) -> None:
         thing.n = 2
 
 
-@pytest.mark.parametrize("wait", [lambda: asyncio.sleep(0), lambda: asyncio.sleep(0.001), lambda: asyncio.Event().wait()])
+@pytest.mark.parametrize(
+    "wait", [lambda: asyncio.sleep(0), lambda: asyncio.sleep(0.001), lambda: asyncio.Event().wait()]
+)
 def test_an_await_that_suspends_raises_and_undoes(attached: Any, wait: Any) -> None:
     thing = attached.thing
     thing.n = 0

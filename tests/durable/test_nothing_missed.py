@@ -11,7 +11,6 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from random_changes import all_containers, make_thing, one_change, steps
 from test_containers import replay
 

@@ -25,7 +25,7 @@ from taphouse.durable.checking import (
     describe_key,
     refuse,
 )
-from taphouse.durable.kinds import DURABLE_CLASSES, LEAVES, QUICK, SHORT_TEXT, TEXTS, is_namedtuple
+from taphouse.durable.kinds import DURABLE_CLASSES, LEAVES, QUICK, SHORT_TEXT, is_namedtuple
 from taphouse.durable.ownership import HELD, TRACKED, join, path_of
 from taphouse.durable.twin import wrap_alone
 
@@ -55,6 +55,11 @@ CHILD_REFS: dict[type, int] = {}
 """Plain type -> references to an element that nobody but its container has, as seen by ``_container``."""
 
 
+def _blank(kind: type) -> Any:
+    tracked: Any = WRAPPERS[kind]
+    return tracked.__new__(tracked)
+
+
 class Adoption:
     """One walk over one value."""
 
@@ -75,7 +80,7 @@ class Adoption:
         return path_of(owner) + first + "".join(f"[{describe_key(part)}]" for part in rest)
 
     def take(self, value: Any, owner: Any, key: Any, step: Any = _AS_KEY) -> Any:
-        """Return what to store for ``value``, which ``owner`` gets at ``key`` (inside a tuple: at ``step``)."""
+        """Return what to store for ``value``, which ``owner`` gets at ``key``, inside a tuple at ``step``."""
         kind = type(value)
         if kind in LEAVES or ((kind is str or kind is bytes) and len(value) <= SHORT_TEXT):
             return value
@@ -129,7 +134,7 @@ class Adoption:
                 # Reached through a container that nobody else has: is this one held elsewhere?
                 references = getrefcount(value)
                 self.alone = references <= CHILD_REFS.get(type(owner), _NEVER_ALONE)
-            fresh = WRAPPERS[kind].__new__(WRAPPERS[kind])
+            fresh = _blank(kind)
             self.made[identity] = fresh
             if not self.alone:
                 self.watching.append((value, fresh))
@@ -187,7 +192,7 @@ def prepare(value: Any, owner: Any, key: Any, alone: bool = False) -> tuple[Any,
         NotDurableError: if no tap can hold it.
     """
     kind = type(value)
-    if kind in LEAVES or kind in DURABLE_CLASSES or (kind in TEXTS and len(value) <= SHORT_TEXT):
+    if kind in LEAVES or kind in DURABLE_CLASSES or (kind is str and len(value) <= SHORT_TEXT):
         return value, None
     if kind in TRACKED:
         return value, (value, owner, key)
@@ -203,7 +208,7 @@ def prepare(value: Any, owner: Any, key: Any, alone: bool = False) -> tuple[Any,
 def prepare_key(key: Any, owner: Any) -> None:
     """Check a new dict key or set element of ``owner``."""
     kind = type(key)
-    if kind in QUICK or (kind in TEXTS and len(key) <= SHORT_TEXT):
+    if kind in QUICK or (kind is str and len(key) <= SHORT_TEXT):
         return
     check_value(key, f"{path_of(owner)}[key {describe_key(key)}]")
 
@@ -240,7 +245,7 @@ class _Restoring(Adoption):
     def _container(self, value: Any, kind: type, owner: Any, key: Any, step: Any) -> Any:
         fresh = self.made.get(id(value))
         if fresh is None:
-            fresh = WRAPPERS[kind].__new__(WRAPPERS[kind])
+            fresh = _blank(kind)
             self.made[id(value)] = fresh
             FILL[kind](fresh, value, self)
         self.joins.append((fresh, owner, key))

@@ -40,7 +40,7 @@ class Durable(Tracked):
     begin with ``_v_`` hold anything and are never saved.
     """
 
-    __dict__ = property(lambda self: types.MappingProxyType(self._tap_state))  # type: ignore[assignment]
+    __dict__ = property(lambda self: types.MappingProxyType(self._tap_state))
 
     _tap_is_durable: ClassVar[bool] = True
     _tap_owner: ClassVar[None] = None
@@ -89,9 +89,10 @@ def _refuse_mutable_defaults(cls: type) -> None:
                     continue
                 if name.startswith("__") and name.endswith("__"):
                     continue
+                kind = type(value).__name__
                 raise TypeError(
-                    f"{cls.__qualname__}.{name}: a {type(value).__name__} as a class attribute is shared by all "
-                    "objects and never saved; set it in __init__"
+                    f"{cls.__qualname__}.{name}: a {kind} as a class attribute is shared by all "
+                    "objects and never saved; set it in __init__ (a constant: a tuple, or outside the class)"
                 )
 
 
@@ -101,8 +102,9 @@ def _refuse_slots(cls: type) -> None:
             continue
         for name, value in base.__dict__.items():
             if isinstance(value, types.MemberDescriptorType):
+                slot = f"{base.__qualname__}.{name}"
                 raise TypeError(
-                    f"{cls.__qualname__}: a durable class cannot have __slots__ ({base.__qualname__}.{name}); remove them"
+                    f"{cls.__qualname__}: a durable class cannot have __slots__ ({slot}); remove them"
                 )
 
 

@@ -17,12 +17,12 @@ from taphouse.durable.kinds import (
     DURABLE_CLASSES,
     QUICK,
     SCALARS,
-    class_problem,
     describe_kind,
-    function_problem,
     instance_problem,
     is_enum_member,
     is_namedtuple,
+    is_of_library,
+    name_problem,
     raw_instance_dict,
     slot_values,
 )
@@ -73,11 +73,6 @@ def _check_zone(value: Any, path: str) -> None:
         )
 
 
-def _named(problem: str) -> bool:
-    """Say whether ``problem`` forbids the value now, see Strictness."""
-    return bool(problem) and Strictness.running
-
-
 def check_leaf(value: Any, path: str) -> bool:
     """Check a value that is no container.
 
@@ -103,29 +98,39 @@ def check_leaf(value: Any, path: str) -> bool:
         return False
     if kind is types.FunctionType:
         words = describe_kind(value)
-        if words == "a lambda" or value.__closure__ is not None:
-            refuse(
-                path,
-                f"{words if words == 'a lambda' else 'a closure'} cannot be saved; use a function of a module",
-            )
-        problem = "" if is_registered(value) else function_problem(value)
-        if _named(problem):
-            refuse(path, f"{words} {problem}")
+        # A method that says super() and a decorated function close over something too, but have their name.
+        if words == "a lambda" or (value.__closure__ is not None and "<locals>" in value.__qualname__):
+            what = words if words == "a lambda" else "a closure"
+            refuse(path, f"{what} cannot be saved; use a function of a module")
+        _check_reference(value, words, path)
         return True
     if issubclass(kind, type):
-        problem = "" if is_registered(value) else class_problem(value)
-        if problem and (value.__module__ == "builtins" or _named(problem)):
-            refuse(path, f"{describe_kind(value)} {problem}")
+        if value not in FACTORIES:
+            _check_reference(value, describe_kind(value), path)
         return True
     if kind is types.MethodType:
         _check_method(value, path)
         return True
+    if kind is types.BuiltinFunctionType:
+        refuse(path, f"{describe_kind(value)} cannot be saved")
     if is_enum_member(kind):
-        problem = "" if is_registered(kind) else class_problem(kind)
-        if _named(problem):
-            refuse(path, f"the enumeration {kind.__qualname__} {problem}")
+        _check_reference(kind, f"the enumeration {kind.__qualname__}", path)
         return True
     return False
+
+
+def _check_reference(obj: Any, words: str, path: str) -> None:
+    """Check that a tap may name a class or function."""
+    if is_registered(obj):
+        return
+    if is_of_library(obj):
+        refuse(
+            path,
+            f"{words} is not the application's own and no tap names it; register({obj.__name__}) allows it",
+        )
+    problem = name_problem(obj) if Strictness.running else ""
+    if problem:
+        refuse(path, f"{words} {problem}")
 
 
 def _check_method(value: Any, path: str) -> None:
@@ -152,10 +157,9 @@ def check_instance(value: Any, path: str, depth: int, seen: set[int]) -> None:
     problem = instance_problem(kind, registered)
     if problem:
         refuse(path, problem)
-    if not registered:
-        problem = class_problem(kind)
-        if _named(problem):
-            refuse(path, f"an instance of a class that {problem}")
+    problem = name_problem(kind) if Strictness.running and not registered else ""
+    if problem:
+        refuse(path, f"an instance of a class that {problem}")
     if id(value) in seen:
         return
     seen.add(id(value))
@@ -185,7 +189,7 @@ def _walk(value: Any, path: str, depth: int, seen: set[int]) -> None:
     elif id(value) not in seen:
         seen.add(id(value))
         if isinstance(value, dict):
-            if kind is defaultdict:
+            if isinstance(value, defaultdict):
                 check_factory(value.default_factory, path)
             for key, part in value.items():
                 if type(key) not in QUICK:

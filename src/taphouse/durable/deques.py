@@ -183,7 +183,7 @@ class TrackedDeque(Container, deque):  # type: ignore[type-arg]
         changed_wholly(self)
         deque.rotate(self, steps)
 
-    def __iadd__(self, values: Iterable[Any]) -> TrackedDeque:  # type: ignore[override,misc]
+    def __iadd__(self, values: Iterable[Any]) -> TrackedDeque:  # type: ignore[misc]
         self.extend(values)
         return self
 
@@ -204,7 +204,7 @@ class TrackedDeque(Container, deque):  # type: ignore[type-arg]
     def __rmul__(self, count: int) -> Any:
         return self._tap_plain() * count
 
-    def copy(self) -> deque[Any]:
+    def copy(self) -> Any:
         """Return a plain deque of the same elements and maxlen."""
         return self._tap_plain()
 
@@ -218,7 +218,7 @@ class TrackedDeque(Container, deque):  # type: ignore[type-arg]
         return deque(self, self.maxlen)
 
     def _tap_empty(self) -> deque[Any]:
-        return deque((), self.maxlen)
+        return deque(maxlen=self.maxlen)
 
     def _tap_pour(self, plain: deque[Any], copy: Callable[[Any], Any]) -> None:
         plain.extend(copy(part) for part in self)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from inspect import get_annotations
 from typing import Any, TypeVar, overload
 
 from taphouse.durable.base import Durable
@@ -90,11 +91,12 @@ def _combine(cls: Any, version: int, name: str | None) -> Any:
         "__module__": cls.__module__,
         "__qualname__": cls.__qualname__,
         "__doc__": cls.__doc__,
-        "__annotations__": dict(cls.__dict__.get("__annotations__", {})),
+        "__annotations__": dict(get_annotations(cls)),
         "__wrapped__": cls,
         "__dict__": Durable.__dict__["__dict__"],
     }
-    return type(cls)(cls.__name__, (cls, Durable), space, version=version, name=name)
+    make: Any = type(cls)
+    return make(cls.__name__, (cls, Durable), space, version=version, name=name)
 
 
 durable = _DurableName()

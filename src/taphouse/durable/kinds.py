@@ -27,15 +27,14 @@ __all__ = [
     "QUICK",
     "SCALARS",
     "SHORT_TEXT",
-    "TEXTS",
     "a_or_an",
-    "class_problem",
     "describe_kind",
-    "function_problem",
     "instance_problem",
     "is_enum_member",
     "is_namedtuple",
+    "is_of_library",
     "mro_of",
+    "name_problem",
     "raw_instance_dict",
     "slot_values",
 ]
@@ -56,78 +55,79 @@ SCALARS: frozenset[type] = QUICK | {
 LEAVES: frozenset[type] = SCALARS - {str, bytes, datetime.time, datetime.datetime, zoneinfo.ZoneInfo}
 """Exact types of SCALARS that need no look at their length or time zone."""
 
-TEXTS: frozenset[type] = frozenset({str, bytes})
-"""Exact types of values of which only the length is looked at."""
-
 SHORT_TEXT = 1 << 20
 """Text and bytes up to this length are written without a further look."""
 
 DURABLE_CLASSES: set[type] = set()
 """Every class derived from Durable; membership of the exact type tells a durable object."""
 
-# (module prefix, class name or "" for any, words).  The first match along the MRO wins.
-_NEVER: tuple[tuple[str, str, str], ...] = (
-    ("socket", "socket", "a socket"),
-    ("_socket", "socket", "a socket"),
-    ("ssl", "", "a TLS object"),
-    ("_ssl", "", "a TLS object"),
-    ("asyncio.transports", "", "a transport"),
-    ("asyncio.protocols", "", "a protocol"),
-    ("asyncio.tasks", "Task", "a task"),
-    ("_asyncio", "Task", "a task"),
-    ("asyncio.futures", "Future", "a future"),
-    ("_asyncio", "Future", "a future"),
-    ("asyncio.locks", "", "a lock"),
-    ("asyncio.queues", "", "an asyncio queue"),
-    ("asyncio.streams", "StreamReader", "a stream"),
-    ("asyncio.streams", "StreamWriter", "a stream"),
-    ("asyncio.events", "Handle", "a handle of the event loop"),
-    ("asyncio.events", "TimerHandle", "a handle of the event loop"),
-    ("asyncio.events", "AbstractServer", "a listening server"),
-    ("asyncio.events", "AbstractEventLoop", "an event loop"),
-    ("uvloop.loop", "Loop", "an event loop"),
-    ("uvloop.loop", "Handle", "a handle of the event loop"),
-    ("uvloop.loop", "TimerHandle", "a handle of the event loop"),
-    ("uvloop", "", "a transport"),
-    ("asyncio", "", "an object of the event loop"),
-    ("_thread", "lock", "a lock"),
-    ("_thread", "LockType", "a lock"),
-    ("_thread", "RLock", "a lock"),
-    ("threading", "Thread", "a thread"),
-    ("threading", "", "a lock"),
-    ("_thread", "_local", "a thread-local object"),
-    ("_queue", "SimpleQueue", "a queue"),
-    ("queue", "", "a queue"),
-    ("_io", "", "a file"),
-    ("io", "", "a file"),
-    ("tempfile", "", "a temporary file"),
-    ("mmap", "mmap", "a memory map"),
-    ("sqlite3", "", "a database connection"),
-    ("subprocess", "Popen", "a process"),
-    ("multiprocessing", "", "an object of another process"),
-    ("concurrent.futures", "", "an executor or its future"),
-    ("builtins", "generator", "a generator"),
-    ("builtins", "coroutine", "a coroutine"),
-    ("builtins", "async_generator", "an asynchronous generator"),
-    ("builtins", "module", "a module"),
-    ("builtins", "frame", "a frame"),
-    ("builtins", "traceback", "a traceback"),
-    ("builtins", "code", "a code object"),
-    ("builtins", "memoryview", "a memoryview"),
-    ("builtins", "weakref", "a weak reference"),
-    ("weakref", "", "a weak reference"),
-    ("_weakref", "", "a weak reference"),
-    ("builtins", "BaseException", "an exception"),
-    ("builtins", "property", "a property"),
-    ("re", "Pattern", "a compiled pattern"),
-    ("re", "Match", "a match object"),
-    ("functools", "partial", "a functools.partial"),
-    ("array", "array", "an array"),
-    ("_contextvars", "", "a context variable"),
-    ("builtins", "ContextVar", "a context variable"),
-    ("logging", "Logger", "a logger"),
-    ("logging", "Handler", "a log handler"),
-)  # fmt: skip
+_NEVER: dict[tuple[str, str], str] = {
+    ("socket", "socket"): "a socket",
+    ("_socket", "socket"): "a socket",
+    ("asyncio.tasks", "Task"): "a task",
+    ("_asyncio", "Task"): "a task",
+    ("asyncio.futures", "Future"): "a future",
+    ("_asyncio", "Future"): "a future",
+    ("asyncio.streams", "StreamReader"): "a stream",
+    ("asyncio.streams", "StreamWriter"): "a stream",
+    ("asyncio.events", "Handle"): "a handle of the event loop",
+    ("asyncio.events", "TimerHandle"): "a handle of the event loop",
+    ("asyncio.events", "AbstractServer"): "a listening server",
+    ("asyncio.events", "AbstractEventLoop"): "an event loop",
+    ("uvloop.loop", "Loop"): "an event loop",
+    ("uvloop.loop", "Handle"): "a handle of the event loop",
+    ("uvloop.loop", "TimerHandle"): "a handle of the event loop",
+    ("_thread", "lock"): "a lock",
+    ("_thread", "LockType"): "a lock",
+    ("_thread", "RLock"): "a lock",
+    ("threading", "Thread"): "a thread",
+    ("_thread", "_local"): "a thread-local object",
+    ("_queue", "SimpleQueue"): "a queue",
+    ("mmap", "mmap"): "a memory map",
+    ("subprocess", "Popen"): "a process",
+    ("builtins", "generator"): "a generator",
+    ("builtins", "coroutine"): "a coroutine",
+    ("builtins", "async_generator"): "an asynchronous generator",
+    ("builtins", "module"): "a module",
+    ("builtins", "frame"): "a frame",
+    ("builtins", "traceback"): "a traceback",
+    ("builtins", "code"): "a code object",
+    ("builtins", "memoryview"): "a memoryview",
+    ("builtins", "weakref"): "a weak reference",
+    ("builtins", "BaseException"): "an exception",
+    ("builtins", "property"): "a property",
+    ("re", "Pattern"): "a compiled pattern",
+    ("re", "Match"): "a match object",
+    ("functools", "partial"): "a functools.partial",
+    ("array", "array"): "an array",
+    ("builtins", "ContextVar"): "a context variable",
+    ("logging", "Logger"): "a logger",
+    ("logging", "Handler"): "a log handler",
+}
+"""(module, class) -> words, for classes whose instances can never be saved."""
+
+_NEVER_OF: tuple[tuple[str, str], ...] = (
+    ("ssl", "a TLS object"),
+    ("_ssl", "a TLS object"),
+    ("asyncio.transports", "a transport"),
+    ("asyncio.protocols", "a protocol"),
+    ("asyncio.locks", "a lock"),
+    ("asyncio.queues", "an asyncio queue"),
+    ("uvloop", "a transport"),
+    ("asyncio", "an object of the event loop"),
+    ("threading", "a lock"),
+    ("queue", "a queue"),
+    ("_io", "a file"),
+    ("io", "a file"),
+    ("tempfile", "a temporary file"),
+    ("sqlite3", "a database connection"),
+    ("multiprocessing", "an object of another process"),
+    ("concurrent.futures", "an executor or its future"),
+    ("weakref", "a weak reference"),
+    ("_weakref", "a weak reference"),
+    ("_contextvars", "a context variable"),
+)
+"""The same for all other classes of a module and of those inside it."""
 
 
 def mro_of(cls: type) -> tuple[type, ...]:
@@ -153,10 +153,13 @@ def a_or_an(words: str) -> str:
 
 def _never(cls: type) -> str:
     """Return the words for a class whose instances can never be saved, or ``""``."""
-    for base in mro_of(cls):
-        module, name = _module(base), base.__name__
-        for prefix, only, words in _NEVER:
-            if (module == prefix or module.startswith(prefix + ".")) and (not only or only == name):
+    names = [(_module(base), base.__name__) for base in mro_of(cls)]
+    for full in names:
+        if full in _NEVER:
+            return _NEVER[full]
+    for module, name in names:
+        for room, words in _NEVER_OF:
+            if module == room or module.startswith(room + "."):
                 return words
         if name.endswith("iterator") and module in ("builtins", "itertools"):
             return "an iterator"
@@ -201,14 +204,17 @@ def _reachable(obj: Any, module: str, qualname: str) -> str:
     return f"is not what {module}.{qualname} names now; give it a name of its own"
 
 
-def class_problem(cls: type) -> str:
-    """Return why a reference to class ``cls`` cannot be saved, or ``""``."""
-    return _reachable(cls, _module(cls), cls.__qualname__)
+def is_of_library(obj: Any) -> bool:
+    """Say whether a class or function is Python's own: no tap names it unless it is registered."""
+    module = _module(obj) if isinstance(obj, type) else str(obj.__module__)
+    room = module.partition(".")[0]
+    return room != "__main__" and room in sys.stdlib_module_names
 
 
-def function_problem(function: types.FunctionType) -> str:
-    """Return why a reference to ``function`` cannot be saved, or ``""``."""
-    return _reachable(function, function.__module__ or "?", function.__qualname__)
+def name_problem(obj: Any) -> str:
+    """Return why a class or function cannot be found again by its name, or ``""``."""
+    module = _module(obj) if isinstance(obj, type) else str(obj.__module__)
+    return _reachable(obj, module, obj.__qualname__)
 
 
 def is_namedtuple(cls: type) -> bool:
@@ -254,9 +260,8 @@ def instance_problem(cls: type, registered: bool) -> str:
                 else f"an instance of {name}"
             )
             return f"{what} ({name}) cannot be saved; keep plain values, or a class without built-in bases"
-    if not registered and _module(cls).partition(".")[0] in sys.stdlib_module_names:
-        if _module(cls) != "__main__":
-            return f"an instance of {name} cannot be saved; register({cls.__name__}) if its attributes can"
+    if not registered and is_of_library(cls):
+        return f"an instance of {name} cannot be saved; register({cls.__name__}) if its attributes can"
     return ""
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from taphouse.durable import aliases, undo
 from taphouse.durable.adoption import restore, restore_items
+from taphouse.durable.auditing import Auditor
 from taphouse.durable.checking import PLAIN, Strictness
 from taphouse.durable.dicts import TrackedDict
 from taphouse.durable.kinds import DURABLE_CLASSES, LEAVES
@@ -66,6 +67,7 @@ class Ledger(LedgerCore, metaclass=_CurrentLedger):
         next_oid: the next row number :meth:`new_oid` gives.
         opaque: values that are compared each epoch, by id; owned by the freezer.
         committer: an object with ``async committed()`` and ``call(function)``, or None.
+        auditor: compares everything at each drain, see :meth:`audit`, or None.
         label_of: names a durable object for messages ("Keys#1"), or None.
     """
 
@@ -77,6 +79,7 @@ class Ledger(LedgerCore, metaclass=_CurrentLedger):
         self.opaque: dict[int, Any] = {}
         self.committer: Any = None
         self.label_of: Callable[[Any], str] | None = None
+        self.auditor: Auditor | None = None
         self.closed = ""
         self.cure = ""
 
@@ -118,21 +121,27 @@ class Ledger(LedgerCore, metaclass=_CurrentLedger):
         def concerns(copy: Any) -> bool | None:
             home = attached_home(copy)
             if home is not None:
-                return home._tap_row.ledger is self  # type: ignore[no-any-return]
+                return home._tap_row.ledger is self
             return None if home_of(copy) is None else False
 
         if aliases.WATCHED:
             aliases.release_checked(concerns, path_of)
 
+    def audit(self) -> None:
+        """From now on let every drain find what changed past the methods of containers (slow)."""
+        self.auditor = Auditor(self.root)
+
     def drain(self) -> Drained:
         """Return what changed since the last drain, and begin anew.
 
         Raises:
-            InternalError: if a container was changed through an alias.
+            InternalError: if a container was changed through an alias, or, when audited, past its methods.
         """
         if undo.BLOCKS:
             undo.break_suspended()
         self.check_aliases()
+        if self.auditor is not None:
+            self.auditor.check(self.dirty)
         dirty, self.dirty = self.dirty, []
         freed, self.freed = self.freed, []
         for target in dirty:

@@ -2,7 +2,8 @@
 
 Overrides each method of ``list`` that mutates.  What goes past methods cannot
 be seen: ``list.append(tracked, x)`` and C code that takes any list apart
-(``heapq``) change it silently; ``audit`` finds that afterwards.
+(``heapq``) change it silently; ``Ledger.audit()`` finds that, and ``x[:] = x``
+afterwards makes it right.
 """
 
 from __future__ import annotations
@@ -192,7 +193,7 @@ class TrackedList(Container, list):  # type: ignore[type-arg]
         size = len(self)
         self._splice(size, size, list(values))
 
-    def __iadd__(self, values: Iterable[Any]) -> TrackedList:  # type: ignore[override,misc]
+    def __iadd__(self, values: Iterable[Any]) -> TrackedList:  # type: ignore[misc]
         self.extend(values)
         return self
 
@@ -227,7 +228,7 @@ class TrackedList(Container, list):  # type: ignore[type-arg]
         self._splice(0, len(self), [])
 
     def sort(self, *, key: Callable[[Any], Any] | None = None, reverse: bool = False) -> None:
-        ordered = sorted(self, key=key, reverse=reverse)  # type: ignore[type-var,arg-type]
+        ordered = sorted(self, key=key, reverse=reverse)
         changed_wholly(self)
         list.__setitem__(self, slice(None), ordered)
 

@@ -60,7 +60,7 @@ class TrackedOrderedDict(DictMethods, OrderedDict):  # type: ignore[type-arg]
         log_op(self, ("e", key, bool(last)) if is_plain_key(key) else None)
 
     @classmethod
-    def fromkeys(cls, keys: Any, value: Any = None) -> OrderedDict[Any, Any]:  # type: ignore[override]
+    def fromkeys(cls, keys: Any, value: Any = None) -> OrderedDict[Any, Any]:
         """Return a plain OrderedDict."""
         return OrderedDict.fromkeys(keys, value)
 
@@ -102,7 +102,7 @@ class TrackedDefaultDict(DictMethods, defaultdict):  # type: ignore[type-arg]
         if args or kwargs:
             self.update(*args, **kwargs)
 
-    @property  # type: ignore[override]
+    @property
     def default_factory(self) -> Any:
         """What makes missing values: None or a callable without arguments."""
         return _get_factory(self)
@@ -121,7 +121,7 @@ class TrackedDefaultDict(DictMethods, defaultdict):  # type: ignore[type-arg]
         return dict.__getitem__(self, key)
 
     @classmethod
-    def fromkeys(cls, keys: Any, value: Any = None, /) -> Any:  # type: ignore[override]
+    def fromkeys(cls, keys: Any, value: Any = None, /) -> Any:
         """Return a plain defaultdict."""
         return defaultdict.fromkeys(keys, value)
 
@@ -192,16 +192,16 @@ class TrackedCounter(DictMethods, Counter):  # type: ignore[type-arg]
         self._become(lambda plain: getattr(plain, operator)(other))
         return self
 
-    def __iadd__(self, other: Any) -> TrackedCounter:  # type: ignore[override,misc]
+    def __iadd__(self, other: Any) -> TrackedCounter:  # type: ignore[misc]
         return self._in_place("__iadd__", other)
 
-    def __isub__(self, other: Any) -> TrackedCounter:  # type: ignore[override,misc]
+    def __isub__(self, other: Any) -> TrackedCounter:  # type: ignore[misc]
         return self._in_place("__isub__", other)
 
     def __ior__(self, other: Any) -> TrackedCounter:  # type: ignore[override,misc]
         return self._in_place("__ior__", other)
 
-    def __iand__(self, other: Any) -> TrackedCounter:  # type: ignore[override,misc]
+    def __iand__(self, other: Any) -> TrackedCounter:  # type: ignore[misc]
         return self._in_place("__iand__", other)
 
     def __repr__(self) -> str:

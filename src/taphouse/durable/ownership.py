@@ -243,6 +243,6 @@ def label_of(target: Any) -> str:
     ledger = None if row is None else row.ledger
     if type(target) in TRACKED:
         number = row.oid if row is not None else 0
-        return f"<{type(target).__base__.__name__}{f' #{number}' if number else ''}>"
+        return f"<{type(target).__name__}{f' #{number}' if number else ''}>"
     name = ledger.label_of(target) if ledger is not None and ledger.label_of is not None else ""
     return name or qualified_name(type(target))

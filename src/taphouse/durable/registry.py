@@ -115,7 +115,7 @@ def register(obj: T, name: str | None = None, *, version: int = 1) -> T:
     """
     if not isinstance(obj, (type, types.FunctionType)):
         raise NotDurableError(f"register() takes a class or a function, not {obj!r:.60}")
-    if isinstance(obj, types.FunctionType) and (obj.__closure__ or obj.__name__ == "<lambda>"):
+    if isinstance(obj, types.FunctionType) and (obj.__name__ == "<lambda>" or "<locals>" in obj.__qualname__):
         raise NotDurableError(f"register() takes a function of a module, not {obj.__qualname__}")
     record_class(obj, name, version)
     return obj

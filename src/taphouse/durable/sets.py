@@ -6,6 +6,7 @@ Operators that make a new set return a plain one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from taphouse.durable.adoption import FILL, WRAPPERS, prepare_key
@@ -20,6 +21,10 @@ from taphouse.durable.container import (
 )
 
 __all__ = ["TrackedSet"]
+
+
+def _plain_set(self: Any) -> Any:
+    return set(self)
 
 
 class TrackedSet(Container, set):  # type: ignore[type-arg]
@@ -95,15 +100,12 @@ class TrackedSet(Container, set):  # type: ignore[type-arg]
         self._become(set(self).symmetric_difference(other))
 
     def _in_place(self, other: Any, change: Callable[[Any], None]) -> Any:
-        if not isinstance(other, (set, frozenset)):
-            from collections.abc import Set
-
-            if not isinstance(other, Set):
-                return NotImplemented
+        if not isinstance(other, (set, frozenset, AbstractSet)):
+            return NotImplemented
         change(other)
         return self
 
-    def __ior__(self, other: Any) -> Any:  # type: ignore[override,misc]
+    def __ior__(self, other: Any) -> Any:
         return self._in_place(other, self.update)
 
     def __iand__(self, other: Any) -> Any:
@@ -112,7 +114,7 @@ class TrackedSet(Container, set):  # type: ignore[type-arg]
     def __isub__(self, other: Any) -> Any:
         return self._in_place(other, self.difference_update)
 
-    def __ixor__(self, other: Any) -> Any:  # type: ignore[override,misc]
+    def __ixor__(self, other: Any) -> Any:
         return self._in_place(other, self.symmetric_difference_update)
 
     def __or__(self, other: Any) -> Any:
@@ -128,16 +130,16 @@ class TrackedSet(Container, set):  # type: ignore[type-arg]
         return set(self).__xor__(other)
 
     def __ror__(self, other: Any) -> Any:
-        return set(self).__ror__(other)
+        return _plain_set(self).__ror__(other)
 
     def __rand__(self, other: Any) -> Any:
-        return set(self).__rand__(other)
+        return _plain_set(self).__rand__(other)
 
     def __rsub__(self, other: Any) -> Any:
-        return set(self).__rsub__(other)
+        return _plain_set(self).__rsub__(other)
 
     def __rxor__(self, other: Any) -> Any:
-        return set(self).__rxor__(other)
+        return _plain_set(self).__rxor__(other)
 
     def union(self, *others: Iterable[Any]) -> set[Any]:
         return set(self).union(*others)

@@ -109,7 +109,7 @@ class _Layout:
     __slots__ = ("__weakref__", "_tap_known", "_tap_row", "_tap_state")
 
     _tap_known: set[str]
-    _tap_row: Row | None
+    _tap_row: Any
     _tap_state: dict[str, Any]
 
 
@@ -179,7 +179,7 @@ def wrap_alone(plain: Any) -> Any:
 
 
 def restore_simple(obj: Any, attributes: dict[str, Any], state: dict[str, Any]) -> list[str] | None:
-    """Put ``state`` into ``attributes`` of ``obj``; return the names whose values have to be wrapped, or None."""
+    """Put ``state`` into ``attributes`` of ``obj``; return the names whose values have to be looked at."""
     attributes.update(state)
     return [name for name, value in state.items() if type(value) not in _quick] or None
 

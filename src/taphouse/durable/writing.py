@@ -118,7 +118,7 @@ def erase(obj: Any, name: str) -> None:
 
 def copy_attributes(obj: Any, copy: Any) -> Any:
     """Return a new, unattached object of the class of ``obj`` with ``copy(value)`` of each attribute."""
-    cls = type(obj)
+    cls: Any = type(obj)
     twin = cls.__new__(cls)
     for name, value in list(obj._tap_state.items()):
         if not name.startswith(VOLATILE):
