@@ -274,12 +274,12 @@ def test_a_class_that_changed_its_name_under_one_label_is_refused(life: Life) ->
     life.run(app)
     app = Application("otk")
     app.listenTCP(0, Other(), interface="127.0.0.1", name="main")
-    with pytest.raises(TapError, match=r"test_code_and_state.Keys, and .*test_code_and_state.Other is to take"):
+    with pytest.raises(
+        TapError, match=r"test_code_and_state.Keys, and .*test_code_and_state.Other is to take"
+    ):
         life.run(app)
 
 
 def test_an_unknown_option_is_a_type_error(life: Life) -> None:
     with pytest.raises(TypeError, match="running\\(\\) has no option 'colour'"):
         life.run(application(Keys()), colour="red")
-
-
