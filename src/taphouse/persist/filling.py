@@ -6,15 +6,18 @@ This module must never know files or classes of an application.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from typing import Any
+from typing import Any, Final
 
-from taphouse.durable import restore_container
+from taphouse.durable import TrackedDict, TrackedList, restore_container
 from taphouse.persist.codes import CodecError
-from taphouse.persist.containers import MADE_BY_CID, plain_kind
+from taphouse.persist.containers import BYTEARRAY_CID, MADE_BY_CID, plain_kind
 from taphouse.persist.image import Image
 from taphouse.persist.live import Chunked, LiveReader
 
 __all__ = ["ContainerFiller"]
+
+
+_WITHOUT_PARTS: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 
 
 class Gone:
@@ -79,10 +82,14 @@ class ContainerFiller:
         self.check_nested()
         if type(made) is not plain_kind(MADE_BY_CID[cid]()):
             raise CodecError(f"a {type(made).__qualname__} where a {MADE_BY_CID[cid].__qualname__} must be")
-        if cid < 8:
-            restore_container(container, made)
-        else:
+        if cid >= BYTEARRAY_CID:
             _pour(container, made)
+        elif type(container) is TrackedDict and _WITHOUT_PARTS.issuperset(map(type, made.values())):
+            dict.update(container, made)  # nothing in it has an owner to be told
+        elif type(container) is TrackedList and _WITHOUT_PARTS.issuperset(map(type, made)):
+            list.extend(container, made)
+        else:
+            restore_container(container, made)
 
     def check_nested(self) -> None:
         """Refuse a big container's head anywhere but outermost in its row.

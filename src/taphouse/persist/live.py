@@ -138,6 +138,9 @@ class LiveReader:
         Raises:
             Defer: if it might, and it is too early.
         """
+        keys = list(keys)
+        if _SAFE.issuperset(map(type, keys)):
+            return
         for key in keys:
             if type(key) not in _SAFE:
                 for part in unsafe_parts(key):
@@ -145,7 +148,7 @@ class LiveReader:
                         raise Defer(part)
                     self.settle(part)
 
-    def fill_pairs(self, target: dict[Any, Any], items: list[Any], *, fresh: bool = True) -> None:
+    def fill_pairs(self, target: dict[Any, Any], items: list[Any]) -> None:
         """Put key, value, key, ... into a dict with dict's own method.
 
         Raises:
@@ -154,11 +157,14 @@ class LiveReader:
         if len(items) % 2:
             raise CodecError("a key without a value")
         self.ready(items[::2])
-        put = OrderedDict.__setitem__ if isinstance(target, OrderedDict) else dict.__setitem__
         before = len(target)
-        for at in range(0, len(items), 2):
-            put(target, items[at], items[at + 1])
-        if fresh and len(target) - before != len(items) // 2:
+        pairs = zip(items[::2], items[1::2], strict=True)
+        if isinstance(target, OrderedDict):
+            OrderedDict.update(target, pairs)
+        else:
+            # Not Counter.update, which adds numbers up.
+            dict.update(target, pairs)
+        if len(target) - before != len(items) // 2:
             raise CodecError("a dict with the same key twice")
 
     def _set(self, _payload: bytes, items: list[Any], code: int) -> Any:
