@@ -83,17 +83,6 @@ class Database(Durable, name="kv.Database"):
             return value
         raise Refused(WRONG_TYPE)
 
-    def find_text(self, key):
-        """Return the bytes or int of ``key``, or None.
-
-        Raises:
-            Refused: if its value is of another kind.
-        """
-        value = self.look(key)
-        if value is None or type(value) is bytes or type(value) is int:
-            return value
-        raise Refused(WRONG_TYPE)
-
     def make(self, kind, key):
         """Return the dict, deque or set of ``key``; if there is none, an empty one is put there."""
         found = self.find(kind, key)

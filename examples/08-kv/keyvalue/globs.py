@@ -1,4 +1,4 @@
-"""Globs: the patterns of KEYS and SCAN, as ``*``, ``?``, ``[a-z]``, ``[^a-z]``, and a backslash before each."""
+"""Globs: the patterns of KEYS and SCAN: ``*``, ``?``, ``[a-z]``, ``[^a-z]``, and a backslash before each."""
 
 import re
 from functools import lru_cache

@@ -9,6 +9,7 @@ from keyvalue.replies import (
     SMALLEST,
     SYNTAX,
     TOO_LONG,
+    WRONG_TYPE,
     Refused,
     array,
     bulk,
@@ -20,7 +21,17 @@ from keyvalue.requests import MAX_REQUEST_BYTES
 
 
 def get(session, words):
-    return bulk(session.db.find_text(words[1]))
+    value = session.db.look(words[1])
+    if type(value) is bytes:
+        return b"$%d\r\n%s\r\n" % (len(value), value)
+    return bulk(check_text(value))
+
+
+def check_text(value):
+    """Return ``value`` if it is what this file is about, or None; refuse others."""
+    if value is None or type(value) is bytes or type(value) is int:
+        return value
+    raise Refused(WRONG_TYPE)
 
 
 def set_(session, words):
@@ -61,16 +72,16 @@ def deadline(word, unit_ms, name):
 
 
 def getset(session, words):
-    before = bulk(session.db.find_text(words[1]))
+    before = bulk(check_text(session.db.look(words[1])))
     session.db.put(words[1], words[2])
     return before
 
 
 def add(db, key, amount):
     """Add to the number of ``key``; it goes on as int, so that the next time there is nothing to read."""
-    number = db.find_text(key)
+    number = db.look(key)
     if type(number) is not int:
-        number = 0 if number is None else read_integer(number)
+        number = 0 if check_text(number) is None else read_integer(number)
     number += amount
     if not SMALLEST <= number <= LARGEST:
         raise Refused(OVERFLOW)
@@ -92,7 +103,7 @@ def incrby(session, words):
 
 def text_of(db, key):
     """Return the bytes of ``key``, none if it is not there."""
-    value = db.find_text(key)
+    value = check_text(db.look(key))
     if type(value) is int:
         return b"%d" % value
     return value or b""
