@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from taphouse.persist.building import build_tap, make_pages
 from taphouse.persist.image import Image
 from taphouse.persist.reading import load_image
 from taphouse.persist.records import Row
+from taphouse.value import replace
 
 Rows = dict[int, Row]
 

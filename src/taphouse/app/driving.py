@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from taphouse.app.factory import Factory
 from taphouse.app.lifecycle import LifecycleError
 from taphouse.app.service import Service, ServiceCollection
+from taphouse.value import Value, field
 
 __all__ = [
     "Outcome",
@@ -42,8 +42,7 @@ class Supervisor(Protocol):
         """A service was removed from a running one: stop it."""
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Value):
     """How the stop of one service ended.
 
     Args:

@@ -7,18 +7,17 @@ It must never write, and never import application code.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from taphouse.cli.settings import Settings
 from taphouse.errors import ConfigurationError, StateExistsError, TapError
 from taphouse.names import check_application_name
 from taphouse.persist import TapInfo, read_info
+from taphouse.value import Value
 
 __all__ = ["Choice", "choose_for_code", "choose_for_tap", "state_path_of"]
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Value):
     """The outcome: where state is kept, and what it begins from."""
 
     state: str

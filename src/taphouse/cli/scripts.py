@@ -12,19 +12,18 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import ModuleType
 
 from taphouse.app import Application
 from taphouse.cli.loading import import_whole, where
 from taphouse.errors import ConfigurationError, ModuleRefusedError, TaphouseError
 from taphouse.names import script_module_name
+from taphouse.value import Value
 
 __all__ = ["Script", "load_application", "main_script", "named_main"]
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(Value):
     """Where the code of an application lies: its importable name and the folder to find it in."""
 
     module: str

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import dataclass
 
 from taphouse.errors import UsageError
+from taphouse.value import Value
 
 __all__ = ["DEFAULT_TAP", "LIMIT_OPTIONS", "Settings", "is_python_target", "settings_from", "target_option"]
 
@@ -28,8 +28,7 @@ LIMIT_OPTIONS = (
 """Fields of `Settings` that become the runtime's limits, under the same names."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Value, kw_only=True):
     """How one server is to be started.
 
     Paths are absolute except `pidfile` and `logfile`, which lie in the run
@@ -119,9 +118,7 @@ def settings_from(options: argparse.Namespace, **more: object) -> Settings:
         UsageError: if two options contradict each other.
     """
     values = {
-        name: value
-        for name in Settings.__dataclass_fields__
-        if (value := getattr(options, name, None)) is not None
+        name: value for name in Settings.field_names() if (value := getattr(options, name, None)) is not None
     }
     values.update(more)
     for name in ("drop", "allow_modules"):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import platform
-from dataclasses import replace
 
 from taphouse.cli.start import Start
 from taphouse.cli.version import version
@@ -25,6 +24,7 @@ from taphouse.daemon import (
     resolve_identity,
 )
 from taphouse.errors import TaphouseError
+from taphouse.value import replace
 
 __all__ = ["become_daemon", "check_run_directory", "open_log", "register_server", "take_identity"]
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import datetime
 import logging
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from taphouse.cli.start import Start
 from taphouse.daemon import check_rundir, check_trusted, resolve_identity
 from taphouse.errors import AlreadyRunningError, ConfigurationError, TaphouseError, UsageError
+from taphouse.value import replace
 
 if TYPE_CHECKING:
     from taphouse.cli.loading import ModuleLoader

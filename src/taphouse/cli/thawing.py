@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +19,7 @@ from taphouse.cli.templates import close_templates
 from taphouse.durable import Ledger, find_registered
 from taphouse.errors import ClassIdentityError, TapError
 from taphouse.persist import Freezer, Store, TapInfo, Thawed, thaw
+from taphouse.value import Value, field
 
 __all__ = ["Loaded", "PlanFreezer", "import_plan", "join_code", "thaw_tap"]
 
@@ -27,8 +27,7 @@ KEPT_IN_PLAN = ("script", "maker", "built", "begun")
 """Entries of the plan that a running application does not know, and that its state must keep."""
 
 
-@dataclass
-class Loaded:
+class Loaded(Value, frozen=False):
     """What a start runs."""
 
     application: Application

@@ -10,7 +10,8 @@ import fcntl
 import json
 import os
 import stat
-from dataclasses import asdict, dataclass, fields
+
+from taphouse.value import Value
 
 __all__ = ["ENTRY_SUFFIX", "SOCKET_SUFFIX", "Entry", "is_held", "own_start_time", "read_entry"]
 
@@ -19,8 +20,7 @@ SOCKET_SUFFIX = ".sock"
 _LARGEST_BYTES = 65_536
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Value):
     """One running server."""
 
     name: str
@@ -42,7 +42,7 @@ class Entry:
 
     def encode(self) -> bytes:
         """Return the file's content."""
-        return json.dumps(asdict(self)).encode("ascii") + b"\n"
+        return json.dumps(self.as_dict()).encode("ascii") + b"\n"
 
 
 def read_entry(fd: int) -> Entry | None:
@@ -56,10 +56,10 @@ def read_entry(fd: int) -> Entry | None:
     if not isinstance(values, dict):
         return None
     kinds: dict[str, type | tuple[type, ...]] = {"pid": int, "started": int, "since": (int, float)}
-    for field in fields(Entry):
-        if not isinstance(values.get(field.name), kinds.get(field.name, str)):
+    for name in Entry.field_names():
+        if not isinstance(values.get(name), kinds.get(name, str)):
             return None
-    return Entry(**{field.name: values[field.name] for field in fields(Entry)})
+    return Entry(**{name: values[name] for name in Entry.field_names()})
 
 
 def is_held(fd: int) -> bool:

@@ -15,11 +15,11 @@ import socket
 import struct
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 
 from taphouse.control.registration import Registration
 from taphouse.control.wire import REQUEST_BYTES, Reply, Request, WireError
 from taphouse.errors import TaphouseError, UsageError
+from taphouse.value import Value
 
 __all__ = ["Actions", "ControlServer"]
 
@@ -30,8 +30,7 @@ _FAREWELL_S = 1.0
 _UCRED = struct.Struct("3i")
 
 
-@dataclass(frozen=True)
-class Actions:
+class Actions(Value):
     """What the verbs do."""
 
     status: Callable[[], Mapping[str, object]]

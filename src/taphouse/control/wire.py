@@ -8,7 +8,8 @@ This module must never know what a verb does.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+
+from taphouse.value import Value, field
 
 __all__ = ["REPLY_BYTES", "REQUEST_BYTES", "Reply", "Request", "WireError"]
 
@@ -22,8 +23,7 @@ class WireError(ValueError):
     """The other side sent what is no message; the text says why."""
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(Value):
     """What is asked."""
 
     verb: str
@@ -54,8 +54,7 @@ class Request:
         return cls(verb, arguments)
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(Value):
     """What came of it."""
 
     result: dict[str, object] = field(default_factory=dict)

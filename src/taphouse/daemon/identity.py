@@ -6,16 +6,14 @@ This module must never change an id.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from taphouse.daemon.system import System
 from taphouse.errors import TaphouseError, UsageError
+from taphouse.value import Value
 
 __all__ = ["Identity", "resolve_identity"]
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(Value):
     """A user to become."""
 
     uid: int

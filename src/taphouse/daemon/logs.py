@@ -12,7 +12,6 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 from taphouse.daemon.capture import LogStream
@@ -21,14 +20,14 @@ from taphouse.daemon.logline import JSONFormatter, TextFormatter
 from taphouse.daemon.logwriter import LogWriter, Sink
 from taphouse.daemon.syslog import SyslogSink
 from taphouse.errors import UsageError
+from taphouse.value import Value
 
 __all__ = ["LogSettings", "Logs", "open_logs"]
 
 _FORMATS = ("text", "json")
 
 
-@dataclass(frozen=True)
-class LogSettings:
+class LogSettings(Value):
     """Where and how to log.
 
     Raises:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import select
 import signal
-from dataclasses import dataclass
+
+from taphouse.value import Value
 
 __all__ = ["ProcessInfo", "read_process", "send_signal", "start_time", "wait_gone"]
 
 
-@dataclass(frozen=True)
-class ProcessInfo:
+class ProcessInfo(Value):
     """A running process, as much of it as we may see."""
 
     pid: int

@@ -11,10 +11,10 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from taphouse.daemon.system import System
 from taphouse.errors import TaphouseError
+from taphouse.value import Value
 
 __all__ = ["Readiness", "Report", "ReportReader"]
 
@@ -93,8 +93,7 @@ class Readiness:
                 data = data[self._system.write(self._fd, data) :]
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(Value):
     """How the wait ended."""
 
     outcome: str

@@ -16,11 +16,11 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from taphouse.daemon.system import System
+from taphouse.value import Value
 
 if TYPE_CHECKING:
     import asyncio
@@ -53,8 +53,7 @@ _Handler = Callable[[int, FrameType | None], object] | int | signal.Handlers | N
 _HELD = {signal.SIGHUP, signal.SIGUSR1, signal.SIGQUIT}
 
 
-@dataclass(frozen=True)
-class Intentions:
+class Intentions(Value):
     """Whom to tell; every callable runs on the loop."""
 
     stop: Callable[[str], None]

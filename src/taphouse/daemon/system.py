@@ -15,9 +15,9 @@ import select
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from taphouse.daemon.process import wait_gone
+from taphouse.value import Value
 
 __all__ = ["Account", "System"]
 
@@ -34,8 +34,7 @@ _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _LINUX_CAPABILITY_VERSION_3 = 0x20080522
 
 
-@dataclass(frozen=True)
-class Account:
+class Account(Value):
     """A line of the account database, see passwd(5)."""
 
     name: str

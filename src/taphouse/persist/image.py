@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +27,12 @@ from taphouse.persist.schema import (
     chain_sum,
     row_sum,
 )
+from taphouse.value import Value, field
 
 __all__ = ["Image", "read_image", "read_mark"]
 
 
-@dataclass
-class Image:
+class Image(Value, frozen=False):
     """The content of a tap.
 
     Args:

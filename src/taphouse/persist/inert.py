@@ -7,13 +7,13 @@ are written again.  This module must never look a class up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from taphouse.durable import ClassRecord
 from taphouse.persist import codes
 from taphouse.persist.codes import CodecError, Ref, unpack_number
 from taphouse.persist.scalars import unpack_scalar
+from taphouse.value import Value
 
 __all__ = ["Inert", "InertReader", "KIND_NAMES", "RefRows"]
 
@@ -38,8 +38,7 @@ KIND_NAMES = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Inert:
+class Inert(Value):
     """A composite value as data.
 
     Args:

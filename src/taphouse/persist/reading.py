@@ -12,7 +12,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -24,6 +23,7 @@ from taphouse.persist.image import Image, read_image, read_mark
 from taphouse.persist.opening import check_header, connect, damage_as_tap_error, wal_path
 from taphouse.persist.schema import FORMAT, Mark
 from taphouse.persist.walfile import WalScan, scan_wal
+from taphouse.value import Value, field
 
 __all__ = ["TapInfo", "copy_tap_files", "info_of", "load_image", "read_info"]
 
@@ -32,8 +32,7 @@ _CURE_WAL: Final = (
 )
 
 
-@dataclass(frozen=True)
-class TapInfo:
+class TapInfo(Value):
     """What a tap says about itself; reading it runs nothing.
 
     Args:

@@ -8,13 +8,13 @@ file or know a class.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from taphouse.durable import ClassRecord
 from taphouse.persist.codec import pack_plain, unpack_plain
 from taphouse.persist.codes import CodecError
 from taphouse.persist.schema import PAGE_OIDS
+from taphouse.value import Value, field
 
 __all__ = ["KINDS", "Epoch", "Page", "Row", "class_columns", "make_class"]
 
@@ -46,8 +46,7 @@ def make_class(columns: Any) -> ClassRecord:
     return ClassRecord(name=name, module=module, qualname=qualname, version=version, kind=kind)
 
 
-@dataclass
-class Page:
+class Page(Value, frozen=False):
     """The rows of 64 oids that follow each other.
 
     Args:
@@ -105,8 +104,7 @@ class Page:
                 yield oid + slot, cid, state
 
 
-@dataclass
-class Epoch:
+class Epoch(Value, frozen=False):
     """What one commit changes.
 
     Args:

@@ -11,7 +11,6 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from taphouse.errors import CannotCreateError, NotPermittedError, StorageError, TapError
@@ -20,6 +19,7 @@ from taphouse.persist.image import read_mark
 from taphouse.persist.locks import TapLock, is_locked_here
 from taphouse.persist.opening import connect, wal_path
 from taphouse.persist.reading import load_image
+from taphouse.value import replace
 
 __all__ = ["replace_tap", "set_aside", "settle_tap"]
 

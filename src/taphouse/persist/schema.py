@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 from taphouse.errors import ConfigurationError
 from taphouse.names import check_application_name
 from taphouse.persist.codec import pack_plain
 from taphouse.persist.codes import CodecError
+from taphouse.value import Value, field, replace
 
 __all__ = [
     "APPLICATION_ID",
@@ -78,8 +78,7 @@ def chain_sum(before: bytes, epoch: int, data: bytes) -> bytes:
     return row_sum("journal", before, epoch, data)
 
 
-@dataclass(frozen=True)
-class Counts:
+class Counts(Value):
     """How many rows each sealed table has."""
 
     page: int = 0
@@ -88,8 +87,7 @@ class Counts:
     classes: int = 0
 
 
-@dataclass(frozen=True)
-class Mark:
+class Mark(Value):
     """The one row of table ``mark``: who owns the tap, and which WAL is its own.
 
     It lies on an SQLite page of its own, so that it can be read from a main file
@@ -127,8 +125,7 @@ class Mark:
         return cls(session, previous, bool(is_open), generation)
 
 
-@dataclass(frozen=True)
-class Meta:
+class Meta(Value):
     """The rows of table ``meta``.
 
     Args:
@@ -164,14 +161,12 @@ class Meta:
     def rows(self) -> dict[str, int | str | bytes]:
         """Return key -> value as they stand in the table, ``format`` and ``seal`` too."""
         rows: dict[str, int | str | bytes] = {
-            item.name: getattr(self, item.name)
-            for item in fields(self)
-            if item.name not in ("total", "counts")
+            name: value for name, value in self.as_dict().items() if name not in ("total", "counts")
         }
         rows["format"] = FORMAT
         rows["total"] = self.total.to_bytes(16, "big")
-        for item in fields(self.counts):
-            rows[f"rows.{item.name}"] = getattr(self.counts, item.name)
+        for name, count in self.counts.as_dict().items():
+            rows[f"rows.{name}"] = count
         rows["seal"] = _seal(rows)
         return rows
 
@@ -191,9 +186,11 @@ class Meta:
         total = rows.pop("total", None)
         if type(total) is not bytes or len(total) != 16:
             raise CodecError("row 'total' is not 16 bytes")
-        counts = {item.name: rows.pop(f"rows.{item.name}", None) for item in fields(Counts)}
+        counts = {name: rows.pop(f"rows.{name}", None) for name in Counts.field_names()}
         expected = {
-            item.name: _TYPES[str(item.type)] for item in fields(cls) if item.name not in ("total", "counts")
+            name: _TYPES[cls.__annotations__[name]]
+            for name in cls.field_names()
+            if name not in ("total", "counts")
         }
         if rows.keys() != expected.keys():
             raise CodecError(f"rows are missing or unknown: {sorted(rows.keys() ^ expected.keys())!r:.100}")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,12 @@ from taphouse.persist.image import Image
 from taphouse.persist.inert import Inert, InertReader, RefRows
 from taphouse.persist.opening import damage_as_tap_error
 from taphouse.persist.reading import load_image
+from taphouse.value import Value
 
 __all__ = ["InertObject", "check_integrity", "read_objects"]
 
 
-@dataclass(frozen=True)
-class InertObject:
+class InertObject(Value):
     """One row of a tap, as data.
 
     Args:

@@ -17,7 +17,6 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +32,7 @@ from taphouse.persist.opening import connect, wal_path
 from taphouse.persist.reading import TapInfo, info_of
 from taphouse.persist.schema import Mark, chain_sum
 from taphouse.persist.turns import Outcome, StoreStatistics, Turn
+from taphouse.value import replace
 
 __all__ = ["SqliteStore"]
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +42,7 @@ from taphouse.persist.turns import Store
 from taphouse.persist.unknown import Unknown, make_unknown
 from taphouse.persist.unpacker import Unpacker as PureUnpacker
 from taphouse.persist.upgrades import check_version, upgrade_state
+from taphouse.value import Value, field
 
 __all__ = ["Resolve", "Thawed", "thaw"]
 
@@ -50,8 +50,7 @@ Resolve = Callable[[ClassRecord], Any]
 """Finds the class or function of a record, or None if it is gone; what it raises passes through."""
 
 
-@dataclass
-class Thawed:
+class Thawed(Value, frozen=False):
     """A thawed application.
 
     Args:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +14,7 @@ from taphouse.durable import ClassRecord
 from taphouse.persist.image import Image
 from taphouse.persist.reading import TapInfo
 from taphouse.persist.records import Epoch
+from taphouse.value import Value
 
 __all__ = ["Outcome", "Store", "StoreStatistics", "Turn"]
 
@@ -25,8 +25,7 @@ class Outcome(enum.Enum):
     OK = "ok"
 
 
-@dataclass(frozen=True)
-class Turn:
+class Turn(Value):
     """Everything that changed in one turn of the loop.
 
     Args:
@@ -40,8 +39,7 @@ class Turn:
     data: bytes
 
 
-@dataclass(frozen=True)
-class StoreStatistics:
+class StoreStatistics(Value):
     """What a store did since it was opened.
 
     Args:

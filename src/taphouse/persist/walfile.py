@@ -11,12 +11,12 @@ must never know tables or rows.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from taphouse.persist.codes import CodecError
 from taphouse.persist.schema import PAGE_SIZE
+from taphouse.value import Value
 
 __all__ = ["WalScan", "scan_wal", "wal_checksum"]
 
@@ -26,8 +26,7 @@ _FRAME: Final = _FRAME_HEADER + PAGE_SIZE
 _VERSION: Final = 3007000
 
 
-@dataclass(frozen=True)
-class WalScan:
+class WalScan(Value):
     """What a WAL holds.
 
     Args:

@@ -13,12 +13,12 @@ import os
 import socket
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from taphouse.errors import AddressError, ConfigurationError, NotPermittedError
 from taphouse.runtime.tls import make_server_context
 from taphouse.runtime.unixpaths import bind_path, remove_path
+from taphouse.value import Value, field
 
 __all__ = ["Address", "Bound", "Sockets", "bind_listener", "bind_plan"]
 
@@ -29,8 +29,7 @@ _DEFAULT_BACKLOG = 1024
 _SAME_PORT_TRIES = 16
 
 
-@dataclass(slots=True)
-class Bound:
+class Bound(Value, frozen=False):
     """The sockets of one listener.
 
     Attributes:
@@ -61,8 +60,7 @@ class Bound:
             remove_path(self.key[3], self.path_identity)
 
 
-@dataclass(slots=True)
-class Sockets:
+class Sockets(Value, frozen=False):
     """What was bound from a plan and waits for the listeners it belongs to."""
 
     bound: list[Bound] = field(default_factory=list)

@@ -19,13 +19,13 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future as ThreadFuture
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from taphouse.durable import Ledger, in_atomic
 from taphouse.errors import InternalError, StorageError, TaphouseError
 from taphouse.runtime.clock import Clock, Timer
 from taphouse.runtime.gate import Gate, Gathering, Keeper
+from taphouse.value import Value
 
 __all__ = ["Committing", "EpochStatistics", "Epochs", "Freezing"]
 
@@ -56,8 +56,7 @@ class Committing(Protocol):
         """Tidy up a little; True if there is more to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class EpochStatistics:
+class EpochStatistics(Value):
     """How commits went.
 
     Attributes:

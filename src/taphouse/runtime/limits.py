@@ -10,10 +10,10 @@ import asyncio
 import logging
 import os
 import resource
-from dataclasses import dataclass
 
 from taphouse.errors import ConfigurationError
 from taphouse.runtime.clock import Clock
+from taphouse.value import Value
 
 __all__ = ["Gatekeeper", "Limits"]
 
@@ -22,8 +22,7 @@ _SPARE_DESCRIPTORS = 64
 _REFUSALS_LOGGED_EVERY_S = 10.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Value, kw_only=True):
     """What a running application allows.
 
     Args:
@@ -54,8 +53,7 @@ class Limits:
     schedule_gap_s: float = 0.01
 
     def __post_init__(self) -> None:
-        for name in self.__slots__:
-            value = getattr(self, name)
+        for name, value in self.as_dict().items():
             if not value >= 0:  # also refuses NaN
                 raise ConfigurationError(
                     f"limit {name.replace('_', '-')} is {value!r}", cure="use 0 or a positive number"

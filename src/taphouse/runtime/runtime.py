@@ -11,7 +11,6 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 from taphouse.app import Application
@@ -27,14 +26,14 @@ from taphouse.runtime.live import Live
 from taphouse.runtime.scheduler import Scheduler
 from taphouse.runtime.services import ServiceKeeper
 from taphouse.runtime.space import SpaceWatch
+from taphouse.value import Value
 
 __all__ = ["Runtime", "RuntimeStatistics"]
 
 _log = logging.getLogger("taphouse.runtime")
 
 
-@dataclass(frozen=True, slots=True)
-class RuntimeStatistics:
+class RuntimeStatistics(Value):
     """A running application in numbers.
 
     Attributes:
