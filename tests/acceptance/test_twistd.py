@@ -462,6 +462,7 @@ application.listenTCP(8131, f)
     ids=["out of the loop", "out of a service that nothing may restart"],
 )
 def test_check_41_an_exception_that_escapes_ends_the_server_with_a_report(playground, what):
+    playground.environment["PYTHONWARNINGS"] = "default"  # who crashes leaves things unclosed
     playground.write("meltdown.py", MELTDOWN.replace("WHAT", what))
     child = playground.start("twistd", "-n", "-y", "meltdown.py", "-l", "melting.log")
     playground.wait_until(lambda: playground.accepts(8131), "the port")

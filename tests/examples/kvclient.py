@@ -1,0 +1,48 @@
+"""A client of example 08 in memory, and the example itself."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import hiredis
+
+from playground import TOP
+
+FOLDER = TOP / "examples" / "08-kv"
+if str(FOLDER) not in sys.path:
+    sys.path.append(str(FOLDER))
+
+from keyvalue.keyspace import Keyspace  # noqa: E402
+from taphouse.testing import connect  # noqa: E402
+
+
+def request(*words: bytes | str | int) -> bytes:
+    """Return a command as programs send it."""
+    raw = [word if isinstance(word, bytes) else str(word).encode() for word in words]
+    return b"*%d\r\n" % len(raw) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in raw)
+
+
+class Client:
+    """Says words, returns replies; ``client("SET a 1")`` splits at blanks, several arguments are taken as they are."""
+
+    def __init__(self, keyspace: Any = None) -> None:
+        self.keyspace = keyspace if keyspace is not None else Keyspace()
+        self.peer = connect(self.keyspace)
+
+    def __call__(self, *words: Any) -> Any:
+        if len(words) == 1 and isinstance(words[0], str):
+            words = tuple(words[0].split())
+        self.peer.send(request(*words))
+        (reply,) = self.replies()
+        return reply
+
+    def replies(self) -> list[Any]:
+        """Return all that was answered; errors as their texts."""
+        reader = hiredis.Reader(replyError=str)
+        reader.feed(self.peer.receive())
+        found = []
+        while (reply := reader.gets()) is not False:
+            found.append(reply)
+        assert not reader.has_data()
+        return found
