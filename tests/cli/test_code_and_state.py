@@ -1,4 +1,4 @@
-"""An application built by code goes on from its state: what was stored stays, what is new comes from the code."""
+"""Code goes on from its state: what was stored stays, what is new comes from the code."""
 
 from __future__ import annotations
 

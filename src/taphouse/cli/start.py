@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from taphouse.cli.settings import Settings
-from taphouse.daemon import Identity, Logs, PidFile, Readiness
+from taphouse.daemon import Readiness
 from taphouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from taphouse.cli.scripts import Script
     from taphouse.cli.thawing import Loaded
     from taphouse.control import ControlServer, Registration
+    from taphouse.daemon import Identity, Logs, PidFile
     from taphouse.persist import Store
     from taphouse.runtime import Runtime, Sockets
 

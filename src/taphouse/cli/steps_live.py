@@ -9,11 +9,13 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from taphouse.cli.start import Start
-from taphouse.control import Actions, ControlServer
-from taphouse.daemon import Intentions, Signals
 from taphouse.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from taphouse.control import Actions
 
 __all__ = ["say_ready", "start_runtime"]
 
@@ -40,6 +42,8 @@ async def start_runtime(start: Start) -> None:
 
 def _handle_signals(start: Start) -> None:
     """Let signals mean what `taphouse.daemon.SIGNAL_TABLE` says; none ends the process unsaved."""
+    from taphouse.daemon import Intentions, Signals
+
     loop, logs = start.loop, start.logs
     assert loop is not None
     assert logs is not None
@@ -76,6 +80,8 @@ def _has_terminal() -> bool:
 
 async def say_ready(start: Start) -> None:
     """Answer on the control socket, and let the command that waits return 0; the terminal is given back."""
+    from taphouse.control import ControlServer
+
     if start.registration is not None:
         start.control = ControlServer(start.registration, _actions(start))
         await start.control.start()
@@ -86,6 +92,7 @@ async def say_ready(start: Start) -> None:
 
 def _actions(start: Start) -> Actions:
     """Return what the verbs of the control socket do."""
+    from taphouse.control import Actions
     from taphouse.runtime import loop_name
 
     runtime, store, settings = start.runtime, start.store, start.settings

@@ -16,8 +16,6 @@ from taphouse.daemon import (
     PidFile,
     check_rundir,
     detach,
-    drop_privileges,
-    enter_chroot,
     hold_signals,
     open_logs,
     parse_level,
@@ -118,6 +116,8 @@ def register_server(start: Start) -> None:
 
 def take_identity(start: Start) -> None:
     """Enter the chroot and become the user to run as; from here on the log may use a thread."""
+    from taphouse.daemon import drop_privileges, enter_chroot
+
     settings = start.settings
     if settings.chroot:
         root = enter_chroot(settings.chroot)

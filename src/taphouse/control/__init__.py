@@ -6,12 +6,27 @@ the whole together.  This room must never know what an Application or a tap is,
 nor the other rooms of its floor.
 """
 
-from taphouse.control.client import ControlError, ask
-from taphouse.control.entry import Entry
-from taphouse.control.registration import Registration, register
-from taphouse.control.registry import NotRunningError, find_server, list_servers, registry_folders
-from taphouse.control.server import Actions, ControlServer
-from taphouse.control.status import format_list, format_status, to_json
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taphouse.lazy import lazy_door
+
+if TYPE_CHECKING:
+    from taphouse.control.client import ControlError as ControlError
+    from taphouse.control.client import ask as ask
+    from taphouse.control.entry import Entry as Entry
+    from taphouse.control.registration import Registration as Registration
+    from taphouse.control.registration import register as register
+    from taphouse.control.registry import NotRunningError as NotRunningError
+    from taphouse.control.registry import find_server as find_server
+    from taphouse.control.registry import list_servers as list_servers
+    from taphouse.control.registry import registry_folders as registry_folders
+    from taphouse.control.server import Actions as Actions
+    from taphouse.control.server import ControlServer as ControlServer
+    from taphouse.control.status import format_list as format_list
+    from taphouse.control.status import format_status as format_status
+    from taphouse.control.status import to_json as to_json
 
 __all__ = [
     "Actions",
@@ -29,3 +44,16 @@ __all__ = [
     "registry_folders",
     "to_json",
 ]
+
+if not TYPE_CHECKING:  # a type checker knows every name; it should miss the others
+    __getattr__ = lazy_door(
+        __name__,
+        {
+            "client": ["ControlError", "ask"],
+            "entry": ["Entry"],
+            "registration": ["Registration", "register"],
+            "registry": ["NotRunningError", "find_server", "list_servers", "registry_folders"],
+            "server": ["Actions", "ControlServer"],
+            "status": ["format_list", "format_status", "to_json"],
+        },
+    )

@@ -6,20 +6,38 @@ found by a function that is handed in.  This room knows ``durable``; it must nev
 know what an application, a listener or an event loop is.
 """
 
-from taphouse.persist.beginning import create_state, open_state
-from taphouse.persist.codec import CODEC
-from taphouse.persist.codes import CodecError, Ref
-from taphouse.persist.freezer import Freezer
-from taphouse.persist.inert import Inert
-from taphouse.persist.locks import TapLock
-from taphouse.persist.null import NullStore
-from taphouse.persist.reading import TapInfo, copy_tap_files, read_info
-from taphouse.persist.replacing import replace_tap, set_aside
-from taphouse.persist.seeding import write_seed
-from taphouse.persist.showing import InertObject, check_integrity, read_objects
-from taphouse.persist.store import SqliteStore
-from taphouse.persist.thawing import Thawed, thaw
-from taphouse.persist.turns import Outcome, Store, StoreStatistics, Turn
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taphouse.lazy import lazy_door
+
+if TYPE_CHECKING:
+    from taphouse.persist.beginning import create_state as create_state
+    from taphouse.persist.beginning import open_state as open_state
+    from taphouse.persist.codec import CODEC as CODEC
+    from taphouse.persist.codes import CodecError as CodecError
+    from taphouse.persist.codes import Ref as Ref
+    from taphouse.persist.freezer import Freezer as Freezer
+    from taphouse.persist.inert import Inert as Inert
+    from taphouse.persist.locks import TapLock as TapLock
+    from taphouse.persist.null import NullStore as NullStore
+    from taphouse.persist.reading import TapInfo as TapInfo
+    from taphouse.persist.reading import copy_tap_files as copy_tap_files
+    from taphouse.persist.reading import read_info as read_info
+    from taphouse.persist.replacing import replace_tap as replace_tap
+    from taphouse.persist.replacing import set_aside as set_aside
+    from taphouse.persist.seeding import write_seed as write_seed
+    from taphouse.persist.showing import InertObject as InertObject
+    from taphouse.persist.showing import check_integrity as check_integrity
+    from taphouse.persist.showing import read_objects as read_objects
+    from taphouse.persist.store import SqliteStore as SqliteStore
+    from taphouse.persist.thawing import Thawed as Thawed
+    from taphouse.persist.thawing import thaw as thaw
+    from taphouse.persist.turns import Outcome as Outcome
+    from taphouse.persist.turns import Store as Store
+    from taphouse.persist.turns import StoreStatistics as StoreStatistics
+    from taphouse.persist.turns import Turn as Turn
 
 __all__ = [
     "CODEC",
@@ -48,3 +66,24 @@ __all__ = [
     "thaw",
     "write_seed",
 ]
+
+if not TYPE_CHECKING:  # a type checker knows every name; it should miss the others
+    __getattr__ = lazy_door(
+        __name__,
+        {
+            "beginning": ["create_state", "open_state"],
+            "codec": ["CODEC"],
+            "codes": ["CodecError", "Ref"],
+            "freezer": ["Freezer"],
+            "inert": ["Inert"],
+            "locks": ["TapLock"],
+            "null": ["NullStore"],
+            "reading": ["TapInfo", "copy_tap_files", "read_info"],
+            "replacing": ["replace_tap", "set_aside"],
+            "seeding": ["write_seed"],
+            "showing": ["InertObject", "check_integrity", "read_objects"],
+            "store": ["SqliteStore"],
+            "thawing": ["Thawed", "thaw"],
+            "turns": ["Outcome", "Store", "StoreStatistics", "Turn"],
+        },
+    )

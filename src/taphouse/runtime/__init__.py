@@ -6,16 +6,35 @@ each turn.  It must never know signals, pidfiles, arguments or forks: whoever
 starts the process tells a `Runtime` to start and to stop.
 """
 
-from taphouse.runtime.binding import Address, Bound, Sockets, bind_listener, bind_plan
-from taphouse.runtime.clock import Clock, LoopClock, Timer
-from taphouse.runtime.connection import Connection, Owner
-from taphouse.runtime.context import acting, current_context
-from taphouse.runtime.crowd import Connections
-from taphouse.runtime.epochs import Epochs, EpochStatistics
-from taphouse.runtime.limits import Limits
-from taphouse.runtime.loop import loop_name, make_loop
-from taphouse.runtime.runtime import Runtime, RuntimeStatistics
-from taphouse.runtime.tls import make_client_context, make_server_context
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taphouse.lazy import lazy_door
+
+if TYPE_CHECKING:
+    from taphouse.runtime.binding import Address as Address
+    from taphouse.runtime.binding import Bound as Bound
+    from taphouse.runtime.binding import Sockets as Sockets
+    from taphouse.runtime.binding import bind_listener as bind_listener
+    from taphouse.runtime.binding import bind_plan as bind_plan
+    from taphouse.runtime.clock import Clock as Clock
+    from taphouse.runtime.clock import LoopClock as LoopClock
+    from taphouse.runtime.clock import Timer as Timer
+    from taphouse.runtime.connection import Connection as Connection
+    from taphouse.runtime.connection import Owner as Owner
+    from taphouse.runtime.context import acting as acting
+    from taphouse.runtime.context import current_context as current_context
+    from taphouse.runtime.crowd import Connections as Connections
+    from taphouse.runtime.epochs import Epochs as Epochs
+    from taphouse.runtime.epochs import EpochStatistics as EpochStatistics
+    from taphouse.runtime.limits import Limits as Limits
+    from taphouse.runtime.loop import loop_name as loop_name
+    from taphouse.runtime.loop import make_loop as make_loop
+    from taphouse.runtime.runtime import Runtime as Runtime
+    from taphouse.runtime.runtime import RuntimeStatistics as RuntimeStatistics
+    from taphouse.runtime.tls import make_client_context as make_client_context
+    from taphouse.runtime.tls import make_server_context as make_server_context
 
 __all__ = [
     "Address",
@@ -41,3 +60,20 @@ __all__ = [
     "make_loop",
     "make_server_context",
 ]
+
+if not TYPE_CHECKING:  # a type checker knows every name; it should miss the others
+    __getattr__ = lazy_door(
+        __name__,
+        {
+            "binding": ["Address", "Bound", "Sockets", "bind_listener", "bind_plan"],
+            "clock": ["Clock", "LoopClock", "Timer"],
+            "connection": ["Connection", "Owner"],
+            "context": ["acting", "current_context"],
+            "crowd": ["Connections"],
+            "epochs": ["Epochs", "EpochStatistics"],
+            "limits": ["Limits"],
+            "loop": ["loop_name", "make_loop"],
+            "runtime": ["Runtime", "RuntimeStatistics"],
+            "tls": ["make_client_context", "make_server_context"],
+        },
+    )
