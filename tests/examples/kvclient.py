@@ -14,6 +14,7 @@ if str(FOLDER) not in sys.path:
     sys.path.append(str(FOLDER))
 
 from keyvalue.keyspace import Keyspace  # noqa: E402
+
 from taphouse.testing import connect  # noqa: E402
 
 
@@ -24,7 +25,7 @@ def request(*words: bytes | str | int) -> bytes:
 
 
 class Client:
-    """Says words, returns replies; ``client("SET a 1")`` splits at blanks, several arguments are taken as they are."""
+    """Says words, returns replies: ``client("SET a 1")``, or ``client("SET", b"a b", 1)``."""
 
     def __init__(self, keyspace: Any = None) -> None:
         self.keyspace = keyspace if keyspace is not None else Keyspace()

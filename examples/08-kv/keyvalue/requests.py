@@ -18,7 +18,8 @@ MAX_UNFINISHED_BYTES = 256 << 20
 # More than MAX_WORDS, unless it is part of a value.  Honest clients need only the first, which is faster.
 _huge_array = re.compile(rb"\*\d{6}")
 _huge_any = re.compile(rb"[*>]\d{6}")
-_broken_header = re.compile(rb"[*>]\d*\Z")
+_broken_header = re.compile(rb"[*>$]\d*\Z")
+_ARRAY_BYTES = 64  # what hiredis takes for the smallest array, of four bytes
 _FROM_A_PROGRAM = b"*$"
 _NOTHING = object()
 
@@ -71,8 +72,11 @@ class Requests:
         if data[0] not in _FROM_A_PROGRAM and not self._has_data():
             data = self._read_lines(data, commands)
         self._read_words(data, commands)
-        if self._has_data() or self._held or len(commands) == known:
-            self._count(self.unfinished_bytes + len(data) + len(self._held))
+        new = len(commands) - known
+        arrays = data.count(b"\n*") - new  # -1 if all that was begun has ended
+        if arrays >= 0 or new == 0 or self._held or self._has_data():
+            before = 0 if new else self.unfinished_bytes
+            self._count(before + len(data) + _ARRAY_BYTES * max(0, arrays))
         elif self.unfinished_bytes:
             self._count(0)
 
@@ -88,13 +92,13 @@ class Requests:
     def _take(self, commands):
         try:
             for command in iter(self._gets, _NOTHING):
+                if type(command) is not list:
+                    raise ProtocolError("expected '*'")
                 for word in command:
                     if type(word) is not bytes:
                         raise ProtocolError("expected '$'")
                 if command:
                     commands.append(command)
-        except TypeError:  # not even a list
-            raise ProtocolError("expected '*'") from None
         except (hiredis.ProtocolError, MemoryError) as error:
             raise ProtocolError(str(error)) from None
 
