@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import hiredis
+from keyvalue.keyspace import Keyspace
 
-from playground import TOP
-
-FOLDER = TOP / "examples" / "08-kv"
-if str(FOLDER) not in sys.path:
-    sys.path.append(str(FOLDER))
-
-from keyvalue.keyspace import Keyspace  # noqa: E402
-
-from taphouse.testing import connect  # noqa: E402
+from taphouse.testing import connect
 
 
 def request(*words: bytes | str | int) -> bytes:
