@@ -125,27 +125,31 @@ class _Reader:
     ) -> Iterator[tuple[Any, ...]]:
         """Yield rows in the order of their keys, checked for types, order and size."""
         last: tuple[Any, ...] | None = None
-        with damage_as_tap_error(self.path, table):
+        row: tuple[Any, ...] = ()
+        sized = [place for place, kind in enumerate(types) if kind in (bytes, str)]
+        with damage_as_tap_error(self.path, lambda: f"{table} row {row[0]!r:.60}" if row else table):
             for row in self.db.execute(f"SELECT {columns} FROM {table} ORDER BY 1, 2"):
-                with damage_as_tap_error(self.path, f"{table} row {row[0]!r:.60}"):
-                    if tuple(map(type, row)) != types:
-                        raise CodecError("columns of wrong types")
-                    if last is not None and row[:key] <= last:
-                        raise CodecError("the row is there twice")
-                    last = row[:key]
-                    # No content can be longer than the file: more means that rows share pages.
-                    self.left -= sum(len(column) for column in row if type(column) in (bytes, str))
-                    if self.left < 0:
-                        raise CodecError("the rows hold more than the file")
-                    yield row
+                if tuple(map(type, row)) != types:
+                    raise CodecError("columns of wrong types")
+                if last is not None and row[:key] <= last:
+                    raise CodecError("the row is there twice")
+                last = row[:key]
+                # No content can be longer than the file: more means that rows share pages.
+                for place in sized:
+                    self.left -= len(row[place])
+                if self.left < 0:
+                    raise CodecError("the rows hold more than the file")
+                yield row
+                row = ()  # what fails now is the way to the next one
 
     def summed(
         self, table: str, columns: str, types: tuple[type, ...], key: int = 1
     ) -> Iterator[tuple[Any, ...]]:
         """Yield rows as :meth:`rows`, their last column a sum that fits."""
         count = 0
-        for row in self.rows(table, columns + ", sum", (*types, bytes), key):
-            with damage_as_tap_error(self.path, f"{table} row {row[0]}"):
+        row: tuple[Any, ...] = (0,)
+        with damage_as_tap_error(self.path, lambda: f"{table} row {row[0]}"):
+            for row in self.rows(table, columns + ", sum", (*types, bytes), key):
                 if row_sum(table, *row[:-1]) != row[-1]:
                     raise CodecError("the sum does not fit")
                 count += 1
@@ -189,8 +193,9 @@ def read_image(db: sqlite3.Connection, path: Path, limit: int) -> Image:
     ):
         with damage_as_tap_error(path, f"class row {cid}"):
             image.classes[cid] = make_class(columns)
-    for pid, epoch, idx, data in reader.summed("page", "pid, epoch, idx, data", (int, int, bytes, bytes)):
-        with damage_as_tap_error(path, f"page row {pid}"):
+    pid = 0
+    with damage_as_tap_error(path, lambda: f"page row {pid}"):
+        for pid, epoch, idx, data in reader.summed("page", "pid, epoch, idx, data", (int, int, bytes, bytes)):
             image.pages[pid] = Page.from_columns(epoch, idx, data)
     for chunk_id, _epoch, data in reader.summed("chunk", "id, epoch, data", (int, int, bytes)):
         oid, n = divmod(chunk_id, CHUNKS_PER_OID)

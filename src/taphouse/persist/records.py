@@ -89,6 +89,8 @@ class Page(Value, frozen=False):
             or not 0 < len(cids) == len(states) <= PAGE_OIDS
         ):
             raise CodecError("index and data do not fit")
+        if set(map(type, cids)) == {int} and set(map(type, states)) == {bytes} and min(cids) >= 0:
+            return cls(epoch, cids, states)  # nearly every page: no oid of it is without a row
         for cid, state in zip(cids, states, strict=True):
             if cid is None and state is None:
                 continue

@@ -13,7 +13,6 @@ from typing import Any
 from taphouse.durable import Durable
 from taphouse.errors import CannotCreateError, NotDurableError, TapError
 from taphouse.persist.building import build_tap, make_pages, publish, temporary_beside
-from taphouse.persist.image import Image
 from taphouse.persist.origin import fresh_meta, plan_text
 from taphouse.persist.reading import TapInfo, info_of, load_image
 from taphouse.persist.schema import Mark
@@ -46,7 +45,7 @@ def write_seed(
     Raises:
         NotDurableError: with the path of the first value that cannot be saved; no file is touched.
         TapError: if a state tap, or no tap at all, has this name.
-        CannotCreateError, NotPermittedError: if the file cannot be written.
+        CannotCreateError, NotPermittedError: if it cannot be written, or reads back as something else.
     """
     name = Path(path)
     snapshot = Snapshot(root, label_of)
@@ -60,9 +59,22 @@ def write_seed(
     meta = fresh_meta(None, text, role="seed", next_oid=content.next_oid)
     pages = make_pages(content.rows.items(), 0)
     with temporary_beside(name) as temporary:
-        meta = build_tap(temporary, meta, Mark(), content.classes, pages, content.chunks, wal=False)
+        build_tap(temporary, meta, Mark(), content.classes, pages, content.chunks, wal=False)
+        info = _read_back(temporary, name)
         publish(temporary, name)
-    return info_of(Image(meta, Mark(), content.classes, pages), name)
+    return info
+
+
+def _read_back(temporary: Path, name: Path) -> TapInfo:
+    """Read what was written with every check a start makes, while an older seed is still there."""
+    try:
+        return info_of(load_image(temporary, in_place=True), name)
+    except TapError as error:
+        reason = error.message.removeprefix(f"{temporary}: ")
+        raise CannotCreateError(
+            f"{name}: what was written cannot be read back: {reason}",
+            cure="check the disk, or save elsewhere",
+        ) from error
 
 
 def _check_replaceable(path: Path) -> None:
