@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
@@ -23,6 +24,19 @@ _SIZE_UNITS = {
 }  # fmt: skip
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """argparse makes one for each option it is told of; its own would each time ask the terminal by shutil."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_width())
+
+
+def _width() -> int:
+    """Return how wide help may be: ``$COLUMNS``, as a shell exports it, else 80."""
+    columns = os.environ.get("COLUMNS", "")
+    return max(40, int(columns) if columns.isdecimal() and len(columns) < 5 else 80) - 2
+
+
 class Parser(argparse.ArgumentParser):
     """An `argparse.ArgumentParser` whose errors are `UsageError`s."""
 
@@ -32,7 +46,7 @@ class Parser(argparse.ArgumentParser):
             usage=usage,
             description=description,
             epilog=epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Formatter,
             allow_abbrev=True,
             add_help=False,
         )

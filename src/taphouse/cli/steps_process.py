@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 
 from taphouse.cli.start import Start
-from taphouse.cli.version import version
+from taphouse.cli.version import python_version, version
 from taphouse.daemon import (
     LogSettings,
     PidFile,
@@ -72,7 +71,7 @@ def open_log(start: Start) -> None:
     start.logs = open_logs(_log_settings(start), context=current_context)
     start.undo.callback(start.logs.close)
     command = settings.command.partition(" ")[0]
-    _log.info("%s %s (python %s) starting up", command, version(), platform.python_version())
+    _log.info("%s %s (python %s) starting up", command, version(), python_version())
     if start.pidfile is not None and start.pidfile.stale and not settings.quiet:
         _log.info("Removing stale pidfile %s (PID %d)", start.pidfile.path, start.pidfile.stale)
     start.loop = make_loop(settings.reactor)

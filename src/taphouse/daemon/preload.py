@@ -8,9 +8,7 @@ the names from the code itself.
 from __future__ import annotations
 
 import contextlib
-import dis
 import importlib
-import pkgutil
 import sys
 from collections.abc import Iterator
 from types import CodeType
@@ -58,6 +56,8 @@ def preload(*packages: str) -> None:
 
 def _load_package(package: str) -> None:
     """Import a package with all its modules, and what their functions import."""
+    import pkgutil
+
     _try_import(package)
     found = sys.modules.get(package)
     names = [package]
@@ -74,6 +74,8 @@ def _load_package(package: str) -> None:
 
 def _imports_of(name: str) -> Iterator[str]:
     """Absolute names that a module's code imports, at any depth of its functions."""
+    import dis
+
     spec = getattr(sys.modules.get(name), "__spec__", None)
     get_code = getattr(getattr(spec, "loader", None), "get_code", None)
     if get_code is None:  # built in, or an extension

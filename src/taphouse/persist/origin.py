@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import platform
 import sys
 from typing import Any
 
@@ -41,7 +40,7 @@ def fresh_meta(base: Meta | None, plan: str = "{}", *, role: str = "state", next
         next_oid: if there is no base.
     """
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    taphouse, python = _version(), platform.python_version()
+    taphouse, python = _version(), ".".join(map(str, sys.version_info[:3]))
     if base is None:
         name = json.loads(plan).get("name", "app")
         return Meta(role, os.urandom(16).hex(), name, created, taphouse, python, plan=plan, next_oid=next_oid)
