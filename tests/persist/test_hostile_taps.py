@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import gc
 import json
 import os
@@ -24,26 +25,45 @@ MUTANTS = int(os.environ.get("TAPHOUSE_MUTANTS", "600"))
 SEED = int(os.environ.get("TAPHOUSE_MUTANTS_SEED", "1"))
 
 
-@pytest.mark.slow
-@pytest.mark.process
-def test_mutants_are_refused_in_one_line_or_thaw_equal(capsys: pytest.CaptureFixture[str]) -> None:
-    """More with ``TAPHOUSE_MUTANTS=20000``; the outcomes per class of mutation are printed."""
+def run_mutants(count: int, seed: int) -> dict[str, Any]:
+    """Judge mutants in a process of its own; return its report."""
     program = Path(__file__).with_name("tapmutants.py")
     done = subprocess.run(
-        [sys.executable, str(program), str(MUTANTS), str(SEED)], capture_output=True, text=True, check=False
+        [sys.executable, str(program), str(count), str(seed)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    report = json.loads(done.stdout)
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+def assert_fine(report: dict[str, Any], count: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """Print outcomes per class of mutation; nothing may have gone wrong."""
     with capsys.disabled():
-        print(f"\n{MUTANTS} mutated taps, peak memory {report['peak_kib'] // 1024} MiB:")
+        print(f"\n{count} mutated taps, peak memory {report['peak_kib'] // 1024} MiB:")
         for kind, outcomes in report["outcomes"].items():
             print(f"  {kind:30} " + ", ".join(f"{word} {n}" for word, n in sorted(outcomes.items())))
     assert report["wrong"] == []
     assert report["peak_kib"] < 400 << 10
-    resealed = sum(
-        sum(n.values()) for kind, n in report["outcomes"].items() if "fit" in kind or "forged" in kind
-    )
-    assert resealed >= 0.4 * MUTANTS
+    resealed = [
+        outcomes for kind, outcomes in report["outcomes"].items() if "fit" in kind or "forged" in kind
+    ]
+    assert sum(sum(outcomes.values()) for outcomes in resealed) >= 0.4 * count
+
+
+@pytest.mark.slow
+@pytest.mark.process
+def test_mutants_are_refused_in_one_line_or_thaw_equal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Some hundred of each kind; ``TAPHOUSE_MUTANTS=20000`` makes more."""
+    assert_fine(run_mutants(MUTANTS, SEED), MUTANTS, capsys)
+
+
+@pytest.mark.slow
+@pytest.mark.process
+@pytest.mark.soak
+def test_twenty_thousand_mutants(capsys: pytest.CaptureFixture[str]) -> None:
+    """The whole number, with a seed that is new every day."""
+    seed = datetime.date.today().toordinal()
+    assert_fine(run_mutants(20_000, seed), 20_000, capsys)
 
 
 @pytest.fixture(scope="module")
