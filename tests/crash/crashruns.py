@@ -1,0 +1,230 @@
+"""Traced runs: save, serve pipelined clients, stop or die, start again, all in one trace.
+
+It must never know what a trace means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from crashrecovery import memory_folder
+
+from playground import PATIENCE_S, free_port
+
+__all__ = ["Load", "Run", "build_tracer", "trace"]
+
+HERE = Path(__file__).parent
+SEED, STATE = "counted-start.tap", "counted-shutdown.tap"
+_WINDOW = 4
+"""Bursts that a client has under way: it does not wait for replies."""
+
+
+def build_tracer(folder: Path) -> Path:
+    """Compile the tracer."""
+    made = folder / "crashtrace.so"
+    sources = [str(HERE / name) for name in ("crashtrace.c", "crashnames.c")]
+    command = ["cc", "-std=gnu11", "-O1", "-Wall", "-Werror", "-shared", "-fPIC", "-o", str(made), *sources]
+    subprocess.run([*command, "-ldl", "-pthread"], check=True)
+    return made
+
+
+@dataclass(frozen=True)
+class Load:
+    """What clients do while one server lives.
+
+    Args:
+        clients: connections at the same time.
+        bursts: requests of several letters, each client.
+        end: the signal that ends the server; SIGKILL when half of it is done, SIGTERM too.
+    """
+
+    clients: int = 5
+    bursts: int = 12
+    end: signal.Signals = signal.SIGTERM
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trace.
+
+    Args:
+        mode: ``inline``, ``thread`` (commits on a thread) or ``plain`` (with a plain object, inline).
+        loads: one for each life of the server.
+        reactor: ``uvloop`` or ``asyncio``.
+        bug: the name of a planted one, or "".
+        sync_us: how much longer a sync takes.
+    """
+
+    mode: str
+    loads: tuple[Load, ...]
+    reactor: str = "uvloop"
+    bug: str = ""
+    sync_us: int = 300
+
+
+def trace(run: Run, tracer: Path, log: Path, seed: int) -> None:
+    """Do a run and leave its trace in ``log``."""
+    folder = Path(tempfile.mkdtemp(prefix="taphouse-traced-", dir=memory_folder())).resolve()
+    try:
+        _Traced(run, tracer, log, folder, random.Random(seed)).go()
+    finally:
+        shutil.rmtree(folder)
+
+
+class _Traced:
+    """One run under way."""
+
+    def __init__(self, run: Run, tracer: Path, log: Path, folder: Path, chance: random.Random) -> None:
+        self.run, self.folder, self.chance = run, folder, chance
+        self.port = free_port()
+        shutil.copy(HERE / "crashcounter.py", folder)
+        (folder / "home").mkdir(mode=0o700)
+        self.sink = socket.create_server(("127.0.0.1", 0))
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("COV_", "PYTEST_"))},
+            "HOME": str(folder / "home"),
+            "XDG_RUNTIME_DIR": str(folder / "home"),
+            "PYTHONPATH": os.pathsep.join([str(folder), *(path for path in sys.path if "site-packages" not in path)]),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "TMPDIR": str(folder / "home"),
+            "LD_PRELOAD": str(tracer),
+            "CRASHTRACE_LOG": str(log),
+            "CRASHTRACE_FOLDER": str(folder),
+            "CRASHTRACE_SYNC_US": str(run.sync_us),
+            "CRASHCOUNTER_PORT": str(self.port),
+            "CRASHCOUNTER_SINK": str(self.sink.getsockname()[1]),
+            "CRASHPLANTED_MODE": run.mode,
+            "CRASHPLANTED_BUG": run.bug,
+            **({"CRASHCOUNTER_PLAIN": "yes"} if run.mode == "plain" else {}),
+        }
+
+    def go(self) -> None:
+        """Save, then one life after the other."""
+        with self.sink:
+            self._start("save").wait(PATIENCE_S)
+            tap = SEED
+            for load in self.run.loads:
+                server = self._start("serve", "-n", "-r", self.run.reactor, "-l", "server.log", "-f", tap)
+                try:
+                    asyncio.run(self._serve(server, load))
+                finally:
+                    server.kill()
+                    server.wait()
+                tap = STATE
+
+    def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        with (self.folder / "output").open("ab") as output:
+            return subprocess.Popen(
+                [sys.executable, str(HERE / "crashplanted.py"), *arguments],
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+
+    def said(self) -> str:
+        """Return what the server has said."""
+        names = ("output", "server.log")
+        return "\n".join((self.folder / name).read_text() for name in names if (self.folder / name).exists())
+
+    # --- clients -----------------------------------------------------------------------------------------
+
+    async def _serve(self, server: subprocess.Popen[bytes], load: Load) -> None:
+        sink = await asyncio.start_server(_swallow, sock=self.sink.dup())
+        clients: list[asyncio.Task[None]] = []
+        async with asyncio.timeout(2 * PATIENCE_S), sink:
+            await self._wait_ready(server)
+            half = asyncio.Event()
+            left = [load.clients * load.bursts // 2]
+
+            def count() -> None:
+                left[0] -= 1
+                if left[0] <= 0:
+                    half.set()
+
+            clients = [asyncio.ensure_future(self._client(load.bursts, count)) for _ in range(load.clients)]
+            clients.append(asyncio.ensure_future(self._datagrams(load.bursts)))
+            clients.append(asyncio.ensure_future(self._quiet(load.bursts)))
+            all_done = asyncio.gather(*clients)
+            await asyncio.wait([all_done, asyncio.ensure_future(half.wait())], return_when="FIRST_COMPLETED")
+            server.send_signal(load.end)
+            status = await asyncio.to_thread(server.wait)
+            for client in clients[load.clients :]:
+                client.cancel()
+            await asyncio.wait(clients)
+            all_done.exception() if all_done.done() and not all_done.cancelled() else None
+            if load.end is signal.SIGTERM and status and not self.run.bug:
+                raise AssertionError(f"the server ended with {status}\n{self.said()}")
+
+    async def _wait_ready(self, server: subprocess.Popen[bytes]) -> None:
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            except ConnectionRefusedError:
+                if server.poll() is not None:
+                    raise AssertionError(f"the server did not start\n{self.said()}") from None
+                await asyncio.sleep(0.005)
+            else:
+                writer.close()
+                return
+
+    async def _client(self, bursts: int, count: object) -> None:
+        """Keep some bursts under way, of letters that are answered by one line each."""
+        letters = b"iiiiii??c" + (b"oo" if self.run.mode == "plain" else b"")
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            sizes = [self.chance.randint(1, 4) for _ in range(bursts)]
+            for number in range(bursts + _WINDOW):
+                if number < bursts:
+                    burst = [self.chance.choice(letters) for _ in range(sizes[number])]
+                    writer.write(b"".join(b"%c\n" % letter for letter in burst))
+                if number >= _WINDOW:
+                    for _ in range(sizes[number - _WINDOW]):
+                        await reader.readuntil(b"\n")
+                    count()  # type: ignore[operator]
+            writer.close()
+
+    async def _quiet(self, connections: int) -> None:
+        """Ask for nothing but the end of the connection."""
+        with contextlib.suppress(OSError):
+            for _ in range(connections):
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                writer.write(b"q\n")
+                await reader.read()
+                writer.close()
+
+    async def _datagrams(self, count: int) -> None:
+        answers: asyncio.Queue[bytes] = asyncio.Queue()
+
+        class Client(asyncio.DatagramProtocol):
+            def datagram_received(self, data: bytes, addr: object) -> None:
+                answers.put_nowait(data)
+
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            Client, remote_addr=("127.0.0.1", self.port)
+        )
+        try:
+            for _ in range(count):
+                transport.sendto(b"i")
+                await answers.get()
+        finally:
+            transport.close()
+
+
+async def _swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while await reader.read(65536):
+            pass
+    writer.close()
