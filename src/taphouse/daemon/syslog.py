@@ -26,7 +26,7 @@ _DEBUG_SEVERITY = 7
 _TIMEOUT_S = 1.0
 _PATIENCE_S = 5.0
 _LINE_BYTES = 8000  # journald and rsyslog take at least 8 KiB
-_PREFIX = re.compile(r"[!-~]{1,48}")
+_PREFIX = r"[!-~]{1,48}"
 
 
 class SyslogSink:
@@ -42,7 +42,7 @@ class SyslogSink:
     """
 
     def __init__(self, prefix: str, *, path: str = "/dev/log") -> None:
-        if not _PREFIX.fullmatch(prefix):
+        if not re.fullmatch(_PREFIX, prefix):
             raise UsageError(f"--prefix {prefix!r:.60} is no syslog tag", cure="use up to 48 visible letters")
         self._prefix = prefix
         self._path = path

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from contextvars import Context
 from typing import Any
 
@@ -92,7 +91,9 @@ class Link(CrowdOwner):
             if retry.gives_up(failures):
                 _log.warning("%s: gave up after %d attempts", self.connector.label, failures)
                 return
-            await self._clock.sleep(retry.delay_s(failures, random.random))
+            from random import random
+
+            await self._clock.sleep(retry.delay_s(failures, random))
 
     async def _connect(self) -> Connection:
         loop = asyncio.get_running_loop()

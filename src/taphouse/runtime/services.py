@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable, Iterable
 
 from taphouse.app import Service, has_run, start_service, stop_service
@@ -142,7 +141,9 @@ class ServiceKeeper:
                     InternalError(f"service {service.path}: run() failed {times}: {_one_line(failure)}")
                 )
                 return
-            delay_s = retry.delay_s(failures, random.random)
+            from random import random
+
+            delay_s = retry.delay_s(failures, random)
             _log.error("service %s: run() failed, again in %.1f s", service.path, delay_s, exc_info=failure)
             await self._clock.sleep(delay_s)
             service.move("restarted")
