@@ -28,11 +28,7 @@ def rpop(session, words):
 
 def pop(db, words, take):
     """Take one item from an end, or as many as the third word says."""
-    count = None
-    if len(words) > 2:
-        count = read_integer(words[2])
-        if count < 0:
-            raise Refused("ERR value is out of range, must be positive")
+    count = read_count(words[2]) if len(words) > 2 else None
     items = db.find(deque, words[1])
     if items is None:
         return NIL if count is None else b"*-1\r\n"
@@ -40,6 +36,17 @@ def pop(db, words, take):
     if not items:
         db.remove(words[1])
     return bulk(taken[0]) if count is None else array(taken)
+
+
+def read_count(word):
+    """Return the number of items that ``word`` asks for."""
+    try:
+        count = read_integer(word)
+    except Refused:
+        count = -1
+    if count < 0:
+        raise Refused("ERR value is out of range, must be positive")
+    return count
 
 
 def llen(session, words):

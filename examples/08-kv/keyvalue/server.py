@@ -37,6 +37,8 @@ def quit_(session, words):
 
 def select(session, words):
     number = read_integer(words[1])
+    if not -(1 << 31) <= number < 1 << 31:
+        raise Refused("ERR value is out of range, value must between -2147483648 and 2147483647")
     databases = session.factory.databases
     if not 0 <= number < len(databases):
         raise Refused("ERR DB index is out of range")
