@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from taphouse.durable import ClassRecord
 from taphouse.persist.building import build_tap, make_pages
 from taphouse.persist.image import Image
 from taphouse.persist.reading import load_image
@@ -205,7 +206,8 @@ def forge_classes(rng: random.Random, path: Path) -> None:
                     },
                 )
             )
-            image.classes[cid] = replace(record, **fields)
+            names = ("name", "module", "qualname", "version", "kind")
+            image.classes[cid] = ClassRecord(**{name: getattr(record, name) for name in names} | fields)
 
     forge(path, change)
 
