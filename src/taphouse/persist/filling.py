@@ -6,9 +6,10 @@ This module must never know files or classes of an application.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Iterable
 from typing import Any, Final
 
-from taphouse.durable import TrackedDict, TrackedList, restore_container
+from taphouse.durable import Durable, TrackedDict, TrackedList, restore_container
 from taphouse.persist.codes import CodecError
 from taphouse.persist.containers import BYTEARRAY_CID, MADE_BY_CID, plain_kind
 from taphouse.persist.image import Image
@@ -27,16 +28,21 @@ class Gone:
     """
 
 
-class _Lenient:
+class _Lenient(dict[int, Any]):
     """Row number -> object, or what stands for one that is gone."""
 
-    def __init__(self, objects: dict[int, Any]) -> None:
-        self._objects = objects
+    def __init__(self) -> None:
+        super().__init__()
         self.gone: dict[int, Gone] = {}
 
-    def __getitem__(self, oid: int) -> Any:
-        found = self._objects.get(oid)
-        return self.gone.setdefault(oid, Gone()) if found is None else found
+    def __missing__(self, oid: int) -> Any:
+        return self.gone.setdefault(oid, Gone())
+
+
+def _may_own(values: Iterable[Any]) -> bool:
+    """Say whether there may be containers in ``values``, which must be told who has them."""
+    kinds = set(map(type, values)) - _WITHOUT_PARTS
+    return not all(issubclass(kind, Durable) for kind in kinds)
 
 
 def _holds_gone(value: Any) -> bool:
@@ -64,7 +70,8 @@ class ContainerFiller:
     def __init__(self, image: Image, reader: LiveReader, objects: dict[int, Any]) -> None:
         self._image = image
         self._reader = reader
-        self._rows = _Lenient(objects)
+        self._objects = objects
+        self._rows = _Lenient()
         self.sizes: dict[int, tuple[int, int]] = {}
         """Number of each big container -> bytes of its base and of the operations on it."""
 
@@ -80,13 +87,14 @@ class ContainerFiller:
             self._reader.nested -= 1
             made = self._from_chunks(oid, made, type(unpacker))
         self.check_nested()
-        if type(made) is not plain_kind(MADE_BY_CID[cid]()):
+        kind: Any = plain_kind(MADE_BY_CID[cid]())
+        if type(made) is not kind:
             raise CodecError(f"a {type(made).__qualname__} where a {MADE_BY_CID[cid].__qualname__} must be")
         if cid >= BYTEARRAY_CID:
             _pour(container, made)
-        elif type(container) is TrackedDict and _WITHOUT_PARTS.issuperset(map(type, made.values())):
-            dict.update(container, made)  # nothing in it has an owner to be told
-        elif type(container) is TrackedList and _WITHOUT_PARTS.issuperset(map(type, made)):
+        elif type(container) is TrackedDict and not _may_own(made.values()):
+            dict.update(container, made)
+        elif type(container) is TrackedList and not _may_own(made):
             list.extend(container, made)
         else:
             restore_container(container, made)
@@ -103,6 +111,9 @@ class ContainerFiller:
 
     def _from_chunks(self, oid: int, head: Chunked, twin: Any) -> Any:
         made = head.empty
+        if not self._rows:
+            # One copy for all big containers: a reference then costs no call in Python.
+            self._rows.update(self._objects)
         self._rows.gone.clear()
         unpacker = twin(self._rows, self._reader.scalar, self._reader.tagged)
         chunks, operations = self._image.container(oid)

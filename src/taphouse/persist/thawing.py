@@ -295,4 +295,9 @@ def thaw(store: Store, resolve: Resolve, *, existing: Mapping[int, Durable] | No
         raise
     finally:
         if was_enabled:
+            if not gc.get_freeze_count():
+                # What was made joins the old objects at once; as young ones the first few allocations
+                # would visit them all, twice.
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
