@@ -186,12 +186,12 @@ def _add_limit_options(parser: Parser) -> None:
         dest="free_space_warn_bytes",
         metavar="SIZE",
         type=bytes_size,
-        help="warn, and stop being ready, when the state's disk has less than SIZE left",
+        help="warn, and be not ready, while the state's disk has less than SIZE left",
     )
     group.add_argument(
         "--free-space-stop",
         dest="free_space_stop_bytes",
         metavar="SIZE",
         type=bytes_size,
-        help="stop with status 74 when the state's disk has less than SIZE left",
+        help="turn new connections away while the state's disk has less than SIZE left",
     )

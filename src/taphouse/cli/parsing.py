@@ -25,7 +25,7 @@ _SIZE_UNITS = {
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """argparse makes one for each option it is told of; its own would each time ask the terminal by shutil."""
+    """argparse makes one for each option it is told of; its own asks the terminal each time."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=_width())

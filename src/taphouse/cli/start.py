@@ -47,6 +47,8 @@ class Start:
         self.script = script
         self.undo = ExitStack()
         """What the steps have made, to be taken back in reverse order: after a failure, and at the end."""
+        self.collector = ExitStack()
+        """Puts the garbage collector back to its usual pace."""
         self.readiness = Readiness()
         self.logs: Logs | None = None
         self.pidfile: PidFile | None = None

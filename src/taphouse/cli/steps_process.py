@@ -47,7 +47,8 @@ def become_daemon(start: Start) -> None:
     """Fork the daemon; the command that was typed waits in here until it is ready, and ends."""
     settings = start.settings
     if settings.daemon:
-        start.readiness = detach(settings.command, log_path=start.log_path if start.paths_are_known else "")
+        command = settings.command.partition(" ")[0]
+        start.readiness = detach(command, log_path=start.log_path if start.paths_are_known else "")
     umask = _DAEMON_UMASK if settings.daemon and settings.umask is None else settings.umask
     if umask is not None:
         start.undo.callback(os.umask, os.umask(umask))

@@ -45,7 +45,7 @@ def run(arguments: list[str]) -> int:
 
     note = foreign_twistd()
     if note:
-        say("tap start", note)
+        say("tap", note)
     settings = settings_from(
         options,
         command="tap start",
