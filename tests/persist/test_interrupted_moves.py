@@ -19,7 +19,7 @@ def before_and_after(tmp_path: Path) -> tuple[bytes, bytes, bytes]:
     """Return the main file before the WAL is moved, after it, and the WAL; the file grew in between."""
     running = tapwork.begin(tmp_path, name="small")
     tap, wal = tmp_path / "tested-shutdown.tap", tmp_path / "tested-shutdown.tap-wal"
-    for number in range(20):
+    for number in range(3):
         running.root.name = f"{number} " * 2000
         running.commit()
     before, written = tap.read_bytes(), wal.read_bytes()
@@ -49,26 +49,26 @@ def test_the_first_page_may_be_there_before_the_file_has_grown(
     tmp_path: Path, before_and_after: tuple[bytes, bytes, bytes]
 ) -> None:
     before, after, wal = before_and_after
-    assert open_again(tmp_path / "died", after[:PAGE] + before[PAGE:], wal) == "19 " * 2000
+    assert open_again(tmp_path / "died", after[:PAGE] + before[PAGE:], wal) == "2 " * 2000
 
 
 def test_the_file_may_end_inside_of_a_page(
     tmp_path: Path, before_and_after: tuple[bytes, bytes, bytes]
 ) -> None:
     _, after, wal = before_and_after
-    assert open_again(tmp_path / "died", after[: -PAGE + 512], wal) == "19 " * 2000
+    assert open_again(tmp_path / "died", after[: -PAGE + 512], wal) == "2 " * 2000
 
 
 def test_any_sectors_may_have_arrived(tmp_path: Path, before_and_after: tuple[bytes, bytes, bytes]) -> None:
     before, after, wal = before_and_after
     chance = random.Random(7)
     longer = before + bytes(len(after) - len(before))
-    for _ in range(50):
+    for _ in range(20):
         share = chance.random()
         main = b"".join(
             (after if chance.random() < share else longer)[at : at + 512] for at in range(0, len(after), 512)
         )
-        assert open_again(tmp_path / "died", main, wal) == "19 " * 2000
+        assert open_again(tmp_path / "died", main, wal) == "2 " * 2000
 
 
 def test_a_file_that_lacks_more_than_the_wal_holds_is_cut_off(
@@ -81,7 +81,7 @@ def test_a_file_that_lacks_more_than_the_wal_holds_is_cut_off(
         open_again(tmp_path / "forged", bytes(head), wal)
 
 
-def test_a_damaged_mark_without_a_wal_is_still_refused(
+def test_without_a_wal_the_file_has_to_be_whole(
     tmp_path: Path, before_and_after: tuple[bytes, bytes, bytes]
 ) -> None:
     _, after, _ = before_and_after

@@ -21,7 +21,7 @@ from taphouse.errors import NotPermittedError, TapError
 from taphouse.persist.codes import CodecError
 from taphouse.persist.schema import APPLICATION_ID, DDL, FORMAT, PAGE_SIZE
 
-__all__ = ["check_header", "check_schema", "connect", "damage_as_tap_error", "wal_path"]
+__all__ = ["check_header", "check_schema", "check_size", "connect", "damage_as_tap_error", "wal_path"]
 
 _MAGIC: Final = b"SQLite format 3\0"
 _CURE_FOREIGN: Final = "give a file that taphouse wrote"
@@ -51,14 +51,14 @@ def _damage(message: str, path: Path, where: str | Callable[[], str]) -> TapErro
     return TapError(message, path=str(path), where=place, cure=_CURE_DAMAGED)
 
 
-def check_header(path: Path) -> int:
+def check_header(path: Path) -> tuple[int, int]:
     """Check the first bytes of a tap without SQLite.
 
     Returns:
-        The file's size in bytes.
+        The file's size in bytes, and the one that its header gives.
 
     Raises:
-        TapError: if it is missing, no tap, cut off, or newer than this program.
+        TapError: if it is missing, no tap, or newer than this program.
         NotPermittedError: if it may not be read.
     """
     name = str(path)
@@ -77,11 +77,20 @@ def check_header(path: Path) -> int:
         head = os.pread(descriptor, 108, 0)
     finally:
         os.close(descriptor)
-    _check_head(head, status.st_size, name)
-    return status.st_size
+    return status.st_size, _check_head(head, status.st_size, name)
 
 
-def _check_head(head: bytes, size: int, name: str) -> None:
+def check_size(size: int, given: int, path: Path) -> None:
+    """Refuse a main file that is not as long as its header says; only one without a WAL has to be.
+
+    Raises:
+        TapError: if it is shorter, or ends inside of a page.
+    """
+    if size % PAGE_SIZE or size < given:
+        raise TapError(f"is cut off: {size} bytes, {given} expected", path=str(path), cure=_CURE_DAMAGED)
+
+
+def _check_head(head: bytes, size: int, name: str) -> int:
     if head[:16] != _MAGIC[: len(head[:16])] or not head:
         raise TapError("is not a tap", path=name, cure=_CURE_FOREIGN)
     if len(head) < 108:
@@ -103,10 +112,7 @@ def _check_head(head: bytes, size: int, name: str) -> None:
     # 44: schema format; 52: auto-vacuum; 56: UTF-8; 100: the schema's tree is one leaf, so reading it ends.
     if not expected or number(44) not in (1, 2, 3, 4) or number(52) or number(56) != 1 or head[100] != 0x0D:
         raise TapError("has a header that taphouse does not write", path=name, cure=_CURE_DAMAGED)
-    if size % PAGE_SIZE or size < number(28) * PAGE_SIZE:
-        raise TapError(
-            f"is cut off: {size} bytes, {number(28) * PAGE_SIZE} expected", path=name, cure=_CURE_DAMAGED
-        )
+    return number(28) * PAGE_SIZE
 
 
 def connect(path: Path, *, mode: str) -> sqlite3.Connection:

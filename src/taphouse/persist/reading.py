@@ -18,8 +18,8 @@ from taphouse.durable import ClassRecord
 from taphouse.errors import CannotCreateError, NotPermittedError, TapError
 from taphouse.persist.codes import CodecError
 from taphouse.persist.image import Image, read_image, read_mark
-from taphouse.persist.opening import check_header, connect, damage_as_tap_error, wal_path
-from taphouse.persist.schema import FORMAT, Mark
+from taphouse.persist.opening import check_header, check_size, connect, damage_as_tap_error, wal_path
+from taphouse.persist.schema import FORMAT, PAGE_SIZE, Mark
 from taphouse.persist.walfile import WalScan, scan_wal
 from taphouse.value import Value, field
 
@@ -128,12 +128,12 @@ def load_image(path: Path, *, in_place: bool = False) -> Image:
         TapError: if it is damaged, foreign, newer, or its WAL is missing or not its own.
         NotPermittedError: if it may not be read.
     """
-    size = check_header(path)
+    size, given = check_header(path)
     if in_place and _scan(path, path).frames == 0:
-        return _load(path, path, size)
+        return _load(path, path, size, given)
     with _private_folder() as folder:
         copy = copy_tap_files(path, folder)
-        return _load(copy, path, check_header(copy))
+        return _load(copy, path, *check_header(copy))
 
 
 @contextmanager
@@ -166,19 +166,42 @@ def _scan(file: Path, name: Path) -> WalScan:
             raise NotPermittedError(f"{wal_path(name)}: {error.strerror}") from error
 
 
-def _load(file: Path, name: Path, size: int) -> Image:
+def _load(file: Path, name: Path, size: int, given: int) -> Image:
     scan = _scan(file, name)
-    with damage_as_tap_error(name), closing(connect(file, mode="immutable")) as db:
-        if scan.frames == 0:
+    if scan.frames == 0:
+        check_size(size, given, name)
+        with damage_as_tap_error(name), closing(connect(file, mode="immutable")) as db:
             image = read_image(db, name, size)
-            _check_without_wal(image.mark, scan, name)
-            return image
-        mark = read_mark(db, name)
+        _check_without_wal(image.mark, scan, name)
+        return image
     limit = size + os.path.getsize(wal_path(file))
+    main = _mark_of_main(file, name, size, given, scan)
     with damage_as_tap_error(name), closing(connect(file, mode="rw")) as db:
         # Whose WAL it is comes first: laid over a foreign file it makes no sense anyway.
-        _check_pair(mark, read_mark(db, name), name)
+        if main is not None:
+            _check_pair(main, read_mark(db, name), name)
         return read_image(db, name, limit)
+
+
+def _mark_of_main(copy: Path, name: Path, size: int, given: int, scan: WalScan) -> Mark | None:
+    """Read the mark in the main file alone; ``copy`` is ours and has a WAL.
+
+    A death while the WAL is moved leaves the main file with any part of the pages that the WAL
+    holds: shorter than its first page says, and with pages of which half is old.  The WAL then has
+    all of them, and whether it fits shows in the seal of what both give together.
+
+    Returns:
+        None if it cannot be read because of that.
+    """
+    missing = max(given, size + -size % PAGE_SIZE) - size
+    if missing > scan.frames * PAGE_SIZE:
+        check_size(size, given, name)
+    os.truncate(copy, size + missing)
+    try:
+        with damage_as_tap_error(name), closing(connect(copy, mode="immutable")) as db:
+            return read_mark(db, name)
+    except TapError:
+        return None
 
 
 def _check_without_wal(mark: Mark, scan: WalScan, name: Path) -> None:
