@@ -16,12 +16,11 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 from taphouse.persist import building, folding, founding, seeding, store
 from taphouse.persist.records import Epoch
-from taphouse.persist.schema import chain_sum
+from taphouse.persist.schema import Mark, chain_sum
 from taphouse.runtime import datagrams, epochs, loop, outbound
 
 Store: Any = store.SqliteStore
@@ -33,9 +32,11 @@ Epochs: Any = epochs.Epochs
 
 def shrink() -> None:
     """Let a small run do what takes hours otherwise: fold in many slices, move the WAL often."""
-    store.FOLD_BYTES = 3000
+    store.FOLD_BYTES = 2000
     store.FOLD_SLICE = 2
     store.CHECKPOINT_PAGES = 60
+    epochs._FOLD_AFTER_S = 0.01
+    epochs._FOLD_AGAIN_S = 0.001
 
 
 def commit_in_thread() -> None:
@@ -140,7 +141,11 @@ def checkpoint_not_synced() -> None:
 def open_mark_missing() -> None:
     """The main file does not say that there is a WAL."""
     write = Store._write_mark
-    Store._write_mark = lambda self, db, mark: write(self, db, replace(mark, is_open=False))
+
+    def closed(self: Any, db: Any, mark: Mark) -> None:
+        write(self, db, Mark(mark.session, mark.previous, False, mark.generation))
+
+    Store._write_mark = closed
 
 
 def fold_deletes_first() -> None:

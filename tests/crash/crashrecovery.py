@@ -69,12 +69,15 @@ class Recovery:
         # States have most frames in common; the sum of each is pure Python, and a pure function.
         self._checksum = walfile.wal_checksum
         walfile.wal_checksum = functools.lru_cache(1 << 14)(walfile.wal_checksum)
-        self._before, tempfile.tempdir = tempfile.tempdir, str(self._temporary)
+        self._before = os.environ.get("TMPDIR")
+        os.environ["TMPDIR"] = str(self._temporary)
         return self
 
     def __exit__(self, *_: object) -> None:
         walfile.wal_checksum = self._checksum
-        tempfile.tempdir = self._before
+        del os.environ["TMPDIR"]
+        if self._before is not None:
+            os.environ["TMPDIR"] = self._before
         shutil.rmtree(self.folder)
 
     def recover(self, files: dict[str, bytes], *, go_on: bool = False, move: bool = False) -> Found:

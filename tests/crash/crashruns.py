@@ -26,7 +26,7 @@ __all__ = ["Load", "Run", "build_tracer", "trace"]
 
 HERE = Path(__file__).parent
 SEED, STATE = "counted-start.tap", "counted-shutdown.tap"
-_WINDOW = 4
+_WINDOW = 2
 """Bursts that a client has under way: it does not wait for replies."""
 
 
@@ -49,8 +49,8 @@ class Load:
         end: the signal that ends the server; SIGKILL when half of it is done, SIGTERM too.
     """
 
-    clients: int = 5
-    bursts: int = 12
+    clients: int = 4
+    bursts: int = 40
     end: signal.Signals = signal.SIGTERM
 
 
@@ -157,14 +157,16 @@ class _Traced:
             clients = [asyncio.ensure_future(self._client(load.bursts, count)) for _ in range(load.clients)]
             clients.append(asyncio.ensure_future(self._datagrams(load.bursts)))
             clients.append(asyncio.ensure_future(self._quiet(load.bursts)))
-            all_done = asyncio.gather(*clients)
-            await asyncio.wait([all_done, asyncio.ensure_future(half.wait())], return_when="FIRST_COMPLETED")
-            server.send_signal(load.end)
-            status = await asyncio.to_thread(server.wait)
-            for client in clients[load.clients :]:
-                client.cancel()
+            clients.append(asyncio.ensure_future(self._reader(load.bursts)))
+            ended = asyncio.ensure_future(asyncio.to_thread(server.wait))
+            served = asyncio.ensure_future(half.wait())
+            await asyncio.wait([served, ended], return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                server.send_signal(load.end)
+            status = await ended
+            for task in (served, *clients[load.clients :]):
+                task.cancel()
             await asyncio.wait(clients)
-            all_done.exception() if all_done.done() and not all_done.cancelled() else None
             if load.end is signal.SIGTERM and status and not self.run.bug:
                 raise AssertionError(f"the server ended with {status}\n{self.said()}")
 
@@ -185,7 +187,7 @@ class _Traced:
         letters = b"iiiiii??c" + (b"oo" if self.run.mode == "plain" else b"")
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-            sizes = [self.chance.randint(1, 4) for _ in range(bursts)]
+            sizes = [self.chance.randint(1, 3) for _ in range(bursts)]
             for number in range(bursts + _WINDOW):
                 if number < bursts:
                     burst = [self.chance.choice(letters) for _ in range(sizes[number])]
@@ -204,6 +206,15 @@ class _Traced:
                 writer.write(b"q\n")
                 await reader.read()
                 writer.close()
+
+    async def _reader(self, count: int) -> None:
+        """Ask again and again, and change nothing."""
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            for _ in range(count):
+                writer.write(b"?\n")
+                await reader.readuntil(b"\n")
+            writer.close()
 
     async def _datagrams(self, count: int) -> None:
         answers: asyncio.Queue[bytes] = asyncio.Queue()
