@@ -89,9 +89,9 @@ def run_sequence(start: Start) -> int:
                 _log_failure(start, error)
                 raise
             _log.info("Main loop terminated.")
-            if start.pidfile is not None:
-                start.pidfile.release()
             _log.info("Server Shut Down.")
+            # What is taken back now begins with the log and ends with pidfile and lock: who sees
+            # the pidfile go finds the log complete.
         return code
     except BaseException as error:
         if isinstance(error, SystemExit) and start.runtime is not None:
