@@ -18,6 +18,13 @@ import pytest
 ROOM = "taphouse.durable"
 
 
+class Room(SimpleNamespace):
+    """What the door exports, and ``parts``, the modules."""
+
+    def __repr__(self) -> str:
+        return f"<room on the {self.TRACKER} twin>"
+
+
 def import_room(pure: bool) -> SimpleNamespace:
     """Import a copy of the room of its own; the one in use elsewhere stays."""
     before = {
@@ -35,7 +42,7 @@ def import_room(pure: bool) -> SimpleNamespace:
             for name, module in sys.modules.items()
             if name.startswith(ROOM + ".")
         }
-        return SimpleNamespace(**vars(door), parts=parts)
+        return Room(**vars(door), parts=parts)
     finally:
         if asked is None:
             del os.environ["TAPHOUSE_PURE"]
@@ -51,7 +58,7 @@ def _room_in_use() -> SimpleNamespace:
     parts = {
         name[len(ROOM) + 1 :]: module for name, module in sys.modules.items() if name.startswith(ROOM + ".")
     }
-    return SimpleNamespace(**vars(door), parts=parts)
+    return Room(**vars(door), parts=parts)
 
 
 _twins: dict[str, Any] = {}

@@ -56,7 +56,13 @@ def _shape(room: Any, thing: Any) -> Any:
     return _freeze(dict(room.raw_state(thing))), list(room.raw_state(thing)), seen
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.slow
+@settings(
+    max_examples=200,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(before=steps, inside=steps, nested=steps)
 def test_a_block_that_raises_leaves_everything_as_it_was(
     room: Any, before: Any, inside: Any, nested: Any
@@ -78,7 +84,13 @@ def test_a_block_that_raises_leaves_everything_as_it_was(
     assert _shape(room, thing) == shape
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.slow
+@settings(
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(before=steps, inside=steps)
 def test_a_block_that_ends_well_does_what_it_does_without_one(room: Any, before: Any, inside: Any) -> None:
     one, other = make_thing(room), make_thing(room)

@@ -16,7 +16,18 @@ from typing import Any
 from taphouse.durable import undo
 from taphouse.durable.ownership import HELD, TRACKED, leave_all, touch
 
-__all__ = ["SLOTS", "Container", "changed_wholly", "is_plain_key", "log_op"]
+__all__ = [
+    "SLOTS",
+    "Container",
+    "add_kind",
+    "begin_change",
+    "carries",
+    "changed_wholly",
+    "init_slots",
+    "is_plain_key",
+    "let_go",
+    "log_op",
+]
 
 SLOTS = ("_tap_owner", "_tap_key", "_tap_slots", "_tap_row", "_tap_logged")
 
@@ -78,13 +89,20 @@ class Container:
         """Fill ``plain`` with copies of what is in here."""
         raise NotImplementedError
 
-    def _tap_note(self, child: Any) -> None:
-        """Log, as an op of this own container, that what is inside ``child`` changed."""
+    def _tap_note(self, child: Any, places: int = 1) -> None:
+        """Log ops of this own container that write ``child`` anew, in each of its ``places``."""
         raise NotImplementedError
 
     def _tap_revert(self, snapshot: Any) -> None:
         """Put the contents back to ``snapshot``, a plain copy; raw, owners are restored on their own."""
         raise NotImplementedError
+
+
+def carries(value: Any, child: Any) -> bool:
+    """Say whether ``value`` is ``child`` or a tuple with it somewhere inside."""
+    if value is child:
+        return True
+    return isinstance(value, tuple) and any(carries(part, child) for part in tuple.__iter__(value))
 
 
 def init_slots(self: Any) -> None:

@@ -19,7 +19,7 @@ from taphouse.durable.container import (
     log_op,
 )
 from taphouse.durable.holding import ALONE_IN_METHOD, measure_child
-from taphouse.durable.lists import find_identity, prepare_all
+from taphouse.durable.lists import note_places, prepare_all
 
 __all__ = ["TrackedDeque"]
 
@@ -223,13 +223,8 @@ class TrackedDeque(Container, deque):  # type: ignore[type-arg]
     def _tap_pour(self, plain: deque[Any], copy: Callable[[Any], Any]) -> None:
         plain.extend(copy(part) for part in self)
 
-    def _tap_note(self, child: Any) -> None:
-        at = find_identity(self, child, child._tap_key)
-        if at < 0:
-            log_op(self, None)
-        else:
-            child._tap_key = at
-            log_op(self, ("p", at, at + 1, [self[at]]))
+    def _tap_note(self, child: Any, places: int = 1) -> None:
+        note_places(self, child, places)
 
     def _tap_revert(self, snapshot: Any) -> None:
         maxlen = snapshot.maxlen if isinstance(snapshot, deque) else self.maxlen

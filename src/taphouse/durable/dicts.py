@@ -16,13 +16,14 @@ from taphouse.durable.container import (
     Container,
     add_kind,
     begin_change,
+    carries,
     init_slots,
     is_plain_key,
     let_go,
     log_op,
 )
 from taphouse.durable.holding import ALONE_IN_SETITEM, measure_child
-from taphouse.durable.kinds import QUICK, SHORT_TEXT, TEXTS
+from taphouse.durable.kinds import QUICK, SHORT_TEXT
 from taphouse.durable.ownership import HELD, touch
 from taphouse.durable.undo import BLOCKS
 
@@ -182,25 +183,24 @@ class DictMethods(Container):
         for key, value in _items(self):
             plain[copy(key)] = copy(value)
 
-    def _tap_note(self, child: Any) -> None:
+    def _tap_note(self, child: Any, places: int = 1) -> None:
         key = child._tap_key
-        row = self._tap_row
-        if is_plain_key(key):
-            part = _get(self, key, _MISSING)
-            # The key is stale if the child was there twice and that one is gone: then all is written.
-            if part is child or (isinstance(part, tuple) and _carries(part, child)):
-                log_op(self, ("s", key, part))
-                return
-        row.ops = None
+        if places == 1 and is_plain_key(key) and carries(_get(self, key), child):
+            log_op(self, ("s", key, _item(self, key)))
+            return
+        # There more than once, or the key is stale because the place it named is left.
+        found = [(key, part) for key, part in _items(self) if carries(part, child)]
+        if len(found) < places or not all(is_plain_key(key) for key, _ in found):
+            log_op(self, None)
+            return
+        for key, part in found:
+            child._tap_key = key
+            log_op(self, ("s", key, part))
 
     def _tap_revert(self, snapshot: Any) -> None:
         self._raw_clear()
         for key, value in snapshot.items():
             self._raw_set(key, value)
-
-
-def _carries(value: tuple[Any, ...], child: Any) -> bool:
-    return any(p is child or (isinstance(p, tuple) and _carries(p, child)) for p in tuple.__iter__(value))
 
 
 class TrackedDict(DictMethods, dict):  # type: ignore[type-arg]
@@ -219,15 +219,16 @@ class TrackedDict(DictMethods, dict):  # type: ignore[type-arg]
 
     def __setitem__(self, key: Any, value: Any) -> None:
         kind = type(value)
-        if (kind in QUICK or (kind in TEXTS and len(value) <= SHORT_TEXT)) and not BLOCKS:
+        if (
+            (kind in QUICK or (kind is str and len(value) <= SHORT_TEXT))
+            and self._tap_row is None
+            and not BLOCKS
+        ):
             old = _get(self, key, _MISSING)
             # Where an equal key is there already, this one need not be checked.
             if type(old) not in HELD and (old is not _MISSING or type(key) is str):
                 touch(self)
                 _set(self, key, value)
-                row = self._tap_row
-                if row is not None and row.ops is not None:
-                    log_op(self, ("s", key, value) if is_plain_key(key) else None)
                 return
         alone = getrefcount(value) <= ALONE_IN_SETITEM
         self._store(key, value, alone)

@@ -18,6 +18,7 @@ from taphouse.durable.container import (
     Container,
     add_kind,
     begin_change,
+    carries,
     changed_wholly,
     init_slots,
     let_go,
@@ -28,31 +29,24 @@ from taphouse.durable.kinds import QUICK, SHORT_TEXT
 from taphouse.durable.ownership import HELD, touch
 from taphouse.durable.undo import BLOCKS
 
-__all__ = ["TrackedList", "find_identity"]
+__all__ = ["TrackedList", "find_places", "note_places", "prepare_all"]
 
 
-def find_identity(items: Any, child: Any, hint: Any) -> int:
-    """Return where ``child`` itself is in ``items``, looking from ``hint`` outwards, or -1.
+def find_places(items: Any, child: Any, hint: Any, count: int) -> list[int]:
+    """Return the ``count`` places of ``child`` itself in ``items`` that are nearest to ``hint``.
 
-    A tuple that carries ``child`` counts as it.
+    A tuple that carries ``child`` counts as one place.  Fewer are returned if there are fewer.
     """
     size = len(items)
     start = hint if type(hint) is int and 0 <= hint < size else size - 1
-    for distance in range(size):
+    found: list[int] = []
+    for distance in range(max(start, size - 1 - start) + 1):
         for index in {start - distance, start + distance}:
-            if 0 <= index < size:
-                part = items[index]
-                if part is child or (
-                    type(part) in HELD and isinstance(part, tuple) and _carries(part, child)
-                ):
-                    return index
-        if start - distance < 0 and start + distance >= size:
-            break
-    return -1
-
-
-def _carries(value: tuple[Any, ...], child: Any) -> bool:
-    return any(p is child or (isinstance(p, tuple) and _carries(p, child)) for p in tuple.__iter__(value))
+            if 0 <= index < size and carries(items[index], child):
+                found.append(index)
+                if len(found) == count:
+                    return found
+    return found
 
 
 def prepare_all(values: Iterable[Any], owner: Any, start: int) -> tuple[list[Any], list[Any]]:
@@ -66,6 +60,17 @@ def prepare_all(values: Iterable[Any], owner: Any, start: int) -> tuple[list[Any
                 adoptions.append(adoption)
         stored.append(value)
     return stored, adoptions
+
+
+def note_places(self: Any, child: Any, places: int) -> None:
+    """Log an op for each of the ``places`` of ``child`` in a list or deque."""
+    found = find_places(self, child, child._tap_key, places)
+    if len(found) < places:
+        log_op(self, None)
+        return
+    for at in found:
+        child._tap_key = at
+        log_op(self, ("p", at, at + 1, [self[at]]))
 
 
 class TrackedList(Container, list):  # type: ignore[type-arg]
@@ -249,13 +254,8 @@ class TrackedList(Container, list):  # type: ignore[type-arg]
     def _tap_pour(self, plain: list[Any], copy: Callable[[Any], Any]) -> None:
         plain.extend(copy(part) for part in self)
 
-    def _tap_note(self, child: Any) -> None:
-        at = find_identity(self, child, child._tap_key)
-        if at < 0:
-            log_op(self, None)
-        else:
-            child._tap_key = at
-            log_op(self, ("p", at, at + 1, [list.__getitem__(self, at)]))
+    def _tap_note(self, child: Any, places: int = 1) -> None:
+        note_places(self, child, places)
 
     def _tap_revert(self, snapshot: list[Any]) -> None:
         list.__setitem__(self, slice(None), snapshot)

@@ -178,7 +178,8 @@ def join(container: Any, owner: Any, key: Any) -> None:
         # Perhaps only for a moment, as in ``l[0], l[1] = l[1], l[0]``: is_own() decides when it is asked.
         row = owner._tap_row
         if row is not None and row.ops is not None:
-            owner._tap_note(container)
+            # All places: which of them is the one that is written inline on disk is not known.
+            owner._tap_note(container, container._tap_slots + 1)
         container._tap_slots += 1
         container._tap_key = key
     else:

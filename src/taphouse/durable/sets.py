@@ -169,7 +169,7 @@ class TrackedSet(Container, set):  # type: ignore[type-arg]
     def _tap_pour(self, plain: set[Any], copy: Callable[[Any], Any]) -> None:
         plain.update(copy(part) for part in self)
 
-    def _tap_note(self, child: Any) -> None:
+    def _tap_note(self, child: Any, places: int = 1) -> None:
         log_op(self, None)
 
     def _tap_revert(self, snapshot: set[Any]) -> None:
