@@ -25,7 +25,7 @@ from taphouse.durable.checking import (
     describe_key,
     refuse,
 )
-from taphouse.durable.kinds import DURABLE_CLASSES, LEAVES, QUICK, SHORT_TEXT, is_namedtuple
+from taphouse.durable.kinds import DURABLE_CLASSES, LEAVES, QUICK, SHORT_TEXT, TEXTS, is_namedtuple
 from taphouse.durable.ownership import HELD, TRACKED, join, path_of
 from taphouse.durable.twin import wrap_alone
 
@@ -192,7 +192,7 @@ def prepare(value: Any, owner: Any, key: Any, alone: bool = False) -> tuple[Any,
         NotDurableError: if no tap can hold it.
     """
     kind = type(value)
-    if kind in LEAVES or kind in DURABLE_CLASSES or (kind is str and len(value) <= SHORT_TEXT):
+    if kind in LEAVES or kind in DURABLE_CLASSES or (kind in TEXTS and len(value) <= SHORT_TEXT):
         return value, None
     if kind in TRACKED:
         return value, (value, owner, key)
@@ -208,7 +208,7 @@ def prepare(value: Any, owner: Any, key: Any, alone: bool = False) -> tuple[Any,
 def prepare_key(key: Any, owner: Any) -> None:
     """Check a new dict key or set element of ``owner``."""
     kind = type(key)
-    if kind in QUICK or (kind is str and len(key) <= SHORT_TEXT):
+    if kind in QUICK or (kind in TEXTS and len(key) <= SHORT_TEXT):
         return
     check_value(key, f"{path_of(owner)}[key {describe_key(key)}]")
 

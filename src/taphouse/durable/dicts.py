@@ -23,7 +23,7 @@ from taphouse.durable.container import (
     log_op,
 )
 from taphouse.durable.holding import ALONE_IN_SETITEM, measure_child
-from taphouse.durable.kinds import QUICK, SHORT_TEXT
+from taphouse.durable.kinds import QUICK, SHORT_TEXT, TEXTS
 from taphouse.durable.ownership import HELD, touch
 from taphouse.durable.undo import BLOCKS
 
@@ -219,16 +219,15 @@ class TrackedDict(DictMethods, dict):  # type: ignore[type-arg]
 
     def __setitem__(self, key: Any, value: Any) -> None:
         kind = type(value)
-        if (
-            (kind in QUICK or (kind is str and len(value) <= SHORT_TEXT))
-            and self._tap_row is None
-            and not BLOCKS
-        ):
+        if (kind in QUICK or (kind in TEXTS and len(value) <= SHORT_TEXT)) and not BLOCKS:
             old = _get(self, key, _MISSING)
             # Where an equal key is there already, this one need not be checked.
             if type(old) not in HELD and (old is not _MISSING or type(key) is str):
                 touch(self)
                 _set(self, key, value)
+                row = self._tap_row
+                if row is not None and row.ops is not None:
+                    log_op(self, ("s", key, value) if is_plain_key(key) else None)
                 return
         alone = getrefcount(value) <= ALONE_IN_SETITEM
         self._store(key, value, alone)

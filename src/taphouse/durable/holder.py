@@ -6,7 +6,6 @@ as ``ledger.committer``.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from inspect import get_annotations
 from typing import Any, TypeVar, overload
@@ -81,7 +80,7 @@ def _combine(cls: Any, version: int, name: str | None) -> Any:
             f"{cls.__qualname__} is durable already; give version= and name= in its class statement"
         )
     parameters = cls.__dict__.get("__dataclass_params__")
-    if dataclasses.is_dataclass(cls) and getattr(parameters, "frozen", False):
+    if getattr(parameters, "frozen", False):
         raise TypeError(
             f"{cls.__qualname__} is a frozen dataclass: it never changes, so it need not be durable"
         )

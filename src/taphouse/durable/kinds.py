@@ -27,6 +27,7 @@ __all__ = [
     "QUICK",
     "SCALARS",
     "SHORT_TEXT",
+    "TEXTS",
     "a_or_an",
     "describe_kind",
     "instance_problem",
@@ -54,6 +55,9 @@ SCALARS: frozenset[type] = QUICK | {
 
 LEAVES: frozenset[type] = SCALARS - {str, bytes, datetime.time, datetime.datetime, zoneinfo.ZoneInfo}
 """Exact types of SCALARS that need no look at their length or time zone."""
+
+TEXTS: frozenset[type] = frozenset({str, bytes})
+"""Exact types of values of which only the length is looked at."""
 
 SHORT_TEXT = 1 << 20
 """Text and bytes up to this length are written without a further look."""

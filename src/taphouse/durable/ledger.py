@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from _thread import get_ident
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from taphouse.durable import aliases, undo
@@ -22,12 +21,12 @@ from taphouse.durable.lists import TrackedList
 from taphouse.durable.ownership import TRACKED, Ops, attached_home, home_of, path_of
 from taphouse.durable.twin import LedgerCore, Row, install_types, restore_simple, set_row
 from taphouse.errors import InternalError
+from taphouse.value import Value
 
 __all__ = ["Drained", "Ledger"]
 
 
-@dataclass(frozen=True, slots=True)
-class Drained:
+class Drained(Value):
     """What changed.
 
     Attributes:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import enum
 import types
 import weakref
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from taphouse.errors import ClassIdentityError, NotDurableError
 from taphouse.names import qualified_name
+from taphouse.value import Value
 
 __all__ = [
     "ClassRecord",
@@ -28,8 +28,7 @@ __all__ = [
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class ClassRecord:
+class ClassRecord(Value):
     """The identity of a class or function as a tap stores it.
 
     Attributes:
