@@ -283,3 +283,10 @@ def test_a_class_that_changed_its_name_under_one_label_is_refused(life: Life) ->
 def test_an_unknown_option_is_a_type_error(life: Life) -> None:
     with pytest.raises(TypeError, match="running\\(\\) has no option 'colour'"):
         life.run(application(Keys()), colour="red")
+
+
+@pytest.mark.parametrize("save", [True, False])
+def test_an_application_that_has_run_is_built_anew_for_another_run(life: Life, save: bool) -> None:
+    app = application(Keys(nextkey=0))
+    life.run(app, save=save)
+    assert "has run in this process already; build it anew" in life.refused(app, save=save)

@@ -72,7 +72,8 @@ def open_log(start: Start) -> None:
     start.logs = open_logs(_log_settings(start), context=current_context)
     start.undo.callback(start.logs.close)
     command = settings.command.partition(" ")[0]
-    _log.info("%s %s (python %s) starting up", command, version(), python_version())
+    name = command if command in ("twistd", "tap") else "taphouse"
+    _log.info("%s %s (python %s) starting up", name, version(), python_version())
     if start.pidfile is not None and start.pidfile.stale and not settings.quiet:
         _log.info("Removing stale pidfile %s (PID %d)", start.pidfile.path, start.pidfile.stale)
     start.loop = make_loop(settings.reactor)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from taphouse.cli.start import Start
 from taphouse.daemon import check_rundir, check_trusted, resolve_identity
+from taphouse.durable import raw_state
 from taphouse.errors import AlreadyRunningError, ConfigurationError, TaphouseError, UsageError
 from taphouse.value import replace
 
@@ -24,6 +25,7 @@ _log = logging.getLogger("taphouse")
 _HOLDER_WAIT_S = 5.0
 _HOLDER_STEP_S = 0.5
 _ANSWER_S = 1.0
+_HAS_RUN = "_v_has_run"
 
 
 def read_plan_and_lock(start: Start) -> None:
@@ -95,6 +97,7 @@ def load_application(start: Start) -> None:
             drop=settings.drop,
         )
     start.loaded = loaded
+    raw_state(loaded.application)[_HAS_RUN] = True
     start.application = loaded.application
     for line in loaded.notes:
         _log.info("%s", line)
@@ -141,6 +144,11 @@ def _take_code(start: Start) -> None:
         folders = (settings.launch_directory, settings.run_directory)
         with verbs.quiet():
             start.application, start.script = load_code(settings.python, folders=folders)
+    if raw_state(start.application).get(_HAS_RUN):
+        raise ConfigurationError(
+            f"application {start.application.name} has run in this process already",
+            cure="build it anew for another run, in a function that returns it",
+        )
     check_application(start.application)
     start.plan = plan_of_code(start.application, start.script)
     _check_account(start)
