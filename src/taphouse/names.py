@@ -52,7 +52,7 @@ def script_module_name(path: str) -> str:
 
 
 def qualified_name(obj: type | object) -> str:
-    """Return ``module.qualname`` of a class or function, a script's ``__main__`` under its importable name."""
+    """Return ``module.qualname`` of a class or function; ``__main__`` goes by the script's own name."""
     module = getattr(obj, "__module__", None) or "?"
     if module == "__main__":
         path = getattr(sys.modules.get("__main__"), "__file__", None)
