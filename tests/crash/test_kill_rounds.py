@@ -18,7 +18,7 @@ from playground import Playground
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 APP = Path(__file__).with_name("keys_under_fire.py")
-ROUNDS = int(os.environ.get("TAPHOUSE_KILL_ROUNDS", "200"))
+ROUNDS = int(os.environ.get("TAPHOUSE_KILL_ROUNDS", "50"))
 CLIENTS = 8
 LONGEST_LIFE_S = 0.3
 

@@ -14,8 +14,8 @@ from playground import Playground
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
-STARTS = int(os.environ.get("TAPHOUSE_STARTS", "100"))
-ROUNDS = int(os.environ.get("TAPHOUSE_BARRIER_ROUNDS", "20"))
+STARTS = int(os.environ.get("TAPHOUSE_STARTS", "25"))
+ROUNDS = int(os.environ.get("TAPHOUSE_BARRIER_ROUNDS", "4"))
 STARTERS = 50
 
 SERVER = """
