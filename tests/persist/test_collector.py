@@ -24,7 +24,10 @@ class Foreign(Durable):
 def seed(tmp_path: Path) -> Path:
     """A seed of an application with containers inline and of their own."""
     path = tmp_path / "tested-start.tap"
-    write_seed(path, root_with(n=[1, {"k": [2]}], big=[[number] for number in range(2000)]), PLAN)
+    root = root_with(n=[1, {"k": [2]}], big=[])
+    for number in range(2000):
+        root.big.append([number])
+    write_seed(path, root, PLAN)
     return path
 
 
