@@ -73,6 +73,7 @@ class Counter(Factory):
     def started(self) -> None:
         counter.now = self
         self._v_notes = os.open("notes", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        os.write(self._v_notes, b"begin %d\n" % self.count)
         self._v_writer = None
 
     def step(self) -> int:

@@ -26,7 +26,7 @@ class Event:
 
     Args:
         op: ``w`` write, ``t`` truncate, ``g`` grow, ``b``/``f`` begin and end of a sync, ``c`` create, ``r``
-            rename, ``l`` link, ``u`` unlink; of sockets ``s`` send, ``e`` end.
+            rename, ``l`` link, ``u`` unlink; of sockets ``s`` send, ``e`` end; ``p`` a new process.
         fd: descriptor, -1 if none.
         result: of a sync.
         inode: of the file.
@@ -165,7 +165,9 @@ class Disk:
             samples: how many prefixes, and how many subsets, if anything is not synced.
         """
         yield State("synced", {name: file.synced for name, file in self._synced_names.items()})
-        files = list({id(file): file for file in (*self._names.values(), *self._synced_names.values())}.values())
+        files = list(
+            {id(file): file for file in (*self._names.values(), *self._synced_names.values())}.values()
+        )
         if not self._waiting_names and not any(file.waiting for file in files):
             return
         yield State("all", {name: _content(file, file.waiting) for name, file in self._names.items()})

@@ -22,7 +22,7 @@ from taphouse.persist import Freezer, open_state, read_info, thaw, walfile
 
 __all__ = ["Found", "Recovery", "memory_folder"]
 
-SEED, STATE = "counted-start.tap", "counted-shutdown.tap"
+SEED, STATE, ASIDE = "counted-start.tap", "counted-shutdown.tap", "counted-shutdown.tap.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,17 @@ class Found:
         seed: there is a seed, and it is whole.
         count: of the counter; -1 if there is no state.
         alone: of the plain object; -1 if there is none.
+        aside: the count of the tap that was set aside; -1 if there is none.
+        has_wal: the state is two files.
         wrong: why it is no good, or "".
-        moved: the count that the main file gives without its WAL; -1 if it is refused then; None if not tried.
+        moved: the count in the main file without its WAL; -1 if it is refused then; None if not tried.
     """
 
     seed: bool = False
     count: int = -1
     alone: int = -1
+    aside: int = -1
+    has_wal: bool = False
     wrong: str = ""
     moved: int | None = None
 
@@ -95,11 +99,16 @@ class Recovery:
 
     def _recover(self, files: dict[str, bytes], *, go_on: bool, move: bool) -> Found:
         self._lay(files)
-        seed, count, alone, moved = False, -1, -1, None
+        seed, count, alone, aside, moved = False, -1, -1, -1, None
         if SEED in files:
             if read_info(self._place / SEED).counts["objects"] < crashcounter.TWINS:
                 return Found(wrong="the seed lacks objects")
             seed = True
+        if ASIDE in files:
+            made = self._thaw(ASIDE)
+            if crashcounter.whole(made):
+                return Found(wrong="what was set aside is not atomic")
+            aside = made.count
         if STATE in files:
             made = self._thaw()
             wrong = crashcounter.whole(made)
@@ -113,7 +122,7 @@ class Recovery:
                     return Found(wrong=wrong)
             if move and f"{STATE}-wal" in files:
                 moved = self._move(files[STATE])
-        return Found(seed, count, alone, moved=moved)
+        return Found(seed, count, alone, aside, f"{STATE}-wal" in files, moved=moved)
 
     def _lay(self, files: dict[str, bytes]) -> None:
         if self._place.exists():
@@ -123,8 +132,8 @@ class Recovery:
             if ".tap" in name:
                 (self._place / name).write_bytes(content)
 
-    def _thaw(self) -> Any:
-        return _counter(thaw(open_state(self._place / STATE), _find).root)
+    def _thaw(self, name: str = STATE) -> Any:
+        return _counter(thaw(open_state(self._place / name), _find).root)
 
     def _go_on(self, count: int) -> str:
         """Start from the state, step, stop, and look."""
@@ -152,5 +161,3 @@ class Recovery:
 
 def _counter(root: Any) -> Any:
     return next(listener.factory for listener in root.listeners if hasattr(listener.factory, "twins"))
-
-

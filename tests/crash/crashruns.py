@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,12 +47,14 @@ class Load:
     Args:
         clients: connections at the same time.
         bursts: requests of several letters, each client.
-        end: the signal that ends the server; SIGKILL when half of it is done, SIGTERM too.
+        end: the signal that ends the server, when half of it is done.
+        fresh: the server sets aside what is there and begins anew.
     """
 
     clients: int = 4
     bursts: int = 40
     end: signal.Signals = signal.SIGTERM
+    fresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ class _Traced:
             **{name: value for name, value in os.environ.items() if not name.startswith(("COV_", "PYTEST_"))},
             "HOME": str(folder / "home"),
             "XDG_RUNTIME_DIR": str(folder / "home"),
-            "PYTHONPATH": os.pathsep.join([str(folder), *(path for path in sys.path if "site-packages" not in path)]),
+            "PYTHONPATH": str(folder),
             "PYTHONDONTWRITEBYTECODE": "1",
             "TMPDIR": str(folder / "home"),
             "LD_PRELOAD": str(tracer),
@@ -115,7 +118,8 @@ class _Traced:
             self._start("save").wait(PATIENCE_S)
             tap = SEED
             for load in self.run.loads:
-                server = self._start("serve", "-n", "-r", self.run.reactor, "-l", "server.log", "-f", tap)
+                start = ["--fresh", "-f", SEED] if load.fresh else ["-f", tap]
+                server = self._start("serve", "-n", "-r", self.run.reactor, "-l", "server.log", *start)
                 try:
                     asyncio.run(self._serve(server, load))
                 finally:
@@ -170,6 +174,16 @@ class _Traced:
             if load.end is signal.SIGTERM and status and not self.run.bug:
                 raise AssertionError(f"the server ended with {status}\n{self.said()}")
 
+    @contextlib.asynccontextmanager
+    async def _connected(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        """Connect; that the server dies meanwhile is no fault."""
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            try:
+                yield reader, writer
+            finally:
+                await _close(writer)
+
     async def _wait_ready(self, server: subprocess.Popen[bytes]) -> None:
         while True:
             try:
@@ -179,15 +193,14 @@ class _Traced:
                     raise AssertionError(f"the server did not start\n{self.said()}") from None
                 await asyncio.sleep(0.005)
             else:
-                writer.close()
+                await _close(writer)
                 return
 
-    async def _client(self, bursts: int, count: object) -> None:
+    async def _client(self, bursts: int, count: Callable[[], None]) -> None:
         """Keep some bursts under way, of letters that are answered by one line each."""
         letters = b"iiiiii??c" + (b"oo" if self.run.mode == "plain" else b"")
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-            sizes = [self.chance.randint(1, 3) for _ in range(bursts)]
+        sizes = [self.chance.randint(1, 3) for _ in range(bursts)]
+        async with self._connected() as (reader, writer):
             for number in range(bursts + _WINDOW):
                 if number < bursts:
                     burst = [self.chance.choice(letters) for _ in range(sizes[number])]
@@ -195,26 +208,21 @@ class _Traced:
                 if number >= _WINDOW:
                     for _ in range(sizes[number - _WINDOW]):
                         await reader.readuntil(b"\n")
-                    count()  # type: ignore[operator]
-            writer.close()
+                    count()
 
     async def _quiet(self, connections: int) -> None:
         """Ask for nothing but the end of the connection."""
-        with contextlib.suppress(OSError):
-            for _ in range(connections):
-                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        for _ in range(connections):
+            async with self._connected() as (reader, writer):
                 writer.write(b"q\n")
                 await reader.read()
-                writer.close()
 
     async def _reader(self, count: int) -> None:
         """Ask again and again, and change nothing."""
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        async with self._connected() as (reader, writer):
             for _ in range(count):
                 writer.write(b"?\n")
                 await reader.readuntil(b"\n")
-            writer.close()
 
     async def _datagrams(self, count: int) -> None:
         answers: asyncio.Queue[bytes] = asyncio.Queue()
@@ -238,4 +246,10 @@ async def _swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
     with contextlib.suppress(OSError):
         while await reader.read(65536):
             pass
+    await _close(writer)
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
     writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()

@@ -1,4 +1,4 @@
-"""The judge: every state a power cut could leave at every event of a trace, recovered and held to what was said.
+"""The judge: every state a power cut could leave at every event, recovered and held to what was said.
 
 What was promised until an event (replies, ends of connections, datagrams, what was told to other servers)
 must be in every state that the disk may have from that event on.
@@ -6,6 +6,7 @@ must be in every state that the disk may have from that event on.
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import random
@@ -70,8 +71,8 @@ class Verdict:
         bad = f"{sum(self.violations.values())} violations {dict(self.violations)} first {self.example}"
         return (
             f"{self.events} events, {self.syncs} syncs, {self.replies} replies, {self.checks} checks of "
-            f"{len(self.states)} distinct states {dict(self.kinds)}, {self.gone_on} gone on from, {self.moved} "
-            f"moved: {bad if self.violations else '0 violations'}"
+            f"{len(self.states)} distinct states {dict(self.kinds)}, {self.gone_on} gone on from, "
+            f"{self.moved} moved: {bad if self.violations else '0 violations'}"
         )
 
 
@@ -81,7 +82,9 @@ class Promises:
 
     count: int = -1
     alone: int = -1
+    aside: int = -1
     seed: bool = False
+    stopped: bool = False
     made: int = 0
     _ends: dict[int, int] = field(default_factory=dict)
 
@@ -97,13 +100,21 @@ class Promises:
         elif event.op == "e" and event.fd in self._ends:
             self.made += 1
             self.count = max(self.count, self._ends.pop(event.fd))
+        elif event.op == "p":
+            self._ends.clear()
         elif event.op == "w" and event.name == "notes":
             for line in event.data.splitlines():
                 match line.split():
                     case [b"end", number, count]:
                         self._ends[int(number)] = int(count)
-                    case [b"saved", _]:
+                    case [b"saved"]:
                         self.seed = True
+                    case [b"stopped"]:
+                        self.stopped = True
+                    case [b"begin", count]:
+                        self.stopped = False
+                        if not int(count) and self.count > 0:  # --fresh
+                            self.aside, self.count, self.alone = self.count, -1, -1
 
     def broken_by(self, found: Found) -> str:
         """Return which one a state breaks, or ""."""
@@ -111,6 +122,10 @@ class Promises:
             return found.wrong
         if self.seed and not found.seed:
             return "the seed that was saved is gone"
+        if self.stopped and found.has_wal:
+            return "stopped, and not one file"
+        if self.aside >= 0 and found.aside < self.aside and (self.count >= 0 or found.count < self.aside):
+            return f"told {self.aside}, {found.aside} set aside, recovered {found.count}"
         if found.count < self.count:
             return f"told {self.count}, recovered {found.count}"
         if found.alone < self.alone:
@@ -132,10 +147,10 @@ class _Judge:
         for number, event in enumerate(events):
             promises.hear(event)
             verdict.syncs += event.op == "f" and not event.result
-            if event.name == "notes":
+            if event.name == "notes" or event.op == "p":
                 continue
             disk.replay(event)
-            told = event.op not in "se" or promises.made > verdict.replies
+            told = event.op not in "sep" or promises.made > verdict.replies
             verdict.replies = promises.made
             if event.op == "b" or not told or number // _BLOCK % workers != worker:
                 continue
@@ -166,12 +181,14 @@ class _Judge:
                 verdict.example = (number, state.kind, broken)
 
 
-def _work(trace: Path, samples: int, seed: int, first_only: bool, worker: int, workers: int) -> Verdict:
+def _work(trace: Path, samples: int, seed: int, first_only: bool, workers: int, worker: int) -> Verdict:
     with Recovery() as recovery:
         return _Judge(samples, seed, first_only=first_only).run(read_trace(trace), worker, workers, recovery)
 
 
-def judge(trace: Path, *, samples: int, seed: int, first_only: bool = False, workers: int | None = None) -> Verdict:
+def judge(
+    trace: Path, *, samples: int, seed: int, first_only: bool = False, workers: int | None = None
+) -> Verdict:
     """Judge a trace.
 
     Args:
@@ -182,10 +199,11 @@ def judge(trace: Path, *, samples: int, seed: int, first_only: bool = False, wor
         workers: processes; None for one for each processor.
     """
     workers = workers or len(os.sched_getaffinity(0))
+    work = functools.partial(_work, trace, samples, seed, first_only, workers)
     if workers == 1:
-        return _work(trace, samples, seed, first_only, 0, 1)
+        return work(0)
     verdict = Verdict()
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        for part in pool.map(_work, *zip(*[(trace, samples, seed, first_only, n, workers) for n in range(workers)], strict=True)):
+        for part in pool.map(work, range(workers)):
             verdict.add(part)
     return verdict

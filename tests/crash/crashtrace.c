@@ -5,6 +5,7 @@
  *
  *   writes, truncations, names   are done and logged under the lock: as they happen
  *   syncs                        'b' before, 'f' after: what was written before 'b' is on the disk after 'f'
+ *   a new process              is 'p': what was open has gone
  *   sends, shutdown, close       are logged before they are done: the peer may know as soon as they begin
  *
  * CRASHTRACE_LOG: the file; CRASHTRACE_FOLDER: the folder, without symbolic links; CRASHTRACE_SYNC_US: how
@@ -33,18 +34,6 @@ long raw(long number, long a, long b, long c)
     static long (*real)(long, ...);
     if (!real) real = dlsym(RTLD_NEXT, "syscall");
     return real(number, a, b, c);
-}
-
-__attribute__((constructor)) static void begin(void)
-{
-    const char *log = getenv("CRASHTRACE_LOG"), *where = getenv("CRASHTRACE_FOLDER");
-    const char *us = getenv("CRASHTRACE_SYNC_US");
-    if (!log || !where) return;
-    folder_size = (size_t)snprintf(trace_folder, sizeof trace_folder, "%s", where);
-    sync_us = us ? (useconds_t)atoi(us) : 0;
-    int fd = (int)raw(SYS_open, (long)log, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
-    trace_log = (int)raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 900); /* out of the way of those who count */
-    raw(SYS_close, fd, 0, 0);
 }
 
 const char *base(const char *path)
@@ -123,6 +112,19 @@ void say(char op, int fd, const struct iovec *parts, size_t count)
     pthread_mutex_lock(&trace_lock);
     put(op, fd, 0, "", 0, 0, parts, count, SIZE_MAX);
     pthread_mutex_unlock(&trace_lock);
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+    const char *log = getenv("CRASHTRACE_LOG"), *where = getenv("CRASHTRACE_FOLDER");
+    const char *us = getenv("CRASHTRACE_SYNC_US");
+    if (!log || !where) return;
+    folder_size = (size_t)snprintf(trace_folder, sizeof trace_folder, "%s", where);
+    sync_us = us ? (useconds_t)atoi(us) : 0;
+    int fd = (int)raw(SYS_open, (long)log, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+    trace_log = (int)raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 900); /* out of the way of those who count */
+    raw(SYS_close, fd, 0, 0);
+    say('p', -1, NULL, 0);
 }
 
 /* --- content -------------------------------------------------------------------------------------------- */
