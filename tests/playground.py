@@ -85,6 +85,10 @@ class Playground:
         """Return the free port that stands for a port written in a text."""
         return self._ports.setdefault(str(written), free_port())
 
+    def share_port(self, written: int, other: Playground) -> None:
+        """Let a written port be the one that it is in ``other``."""
+        self._ports[str(written)] = other.port(written)
+
     def with_free_ports(self, text: str) -> str:
         """Return ``text`` with each written port replaced."""
         return self.WRITTEN_PORTS.sub(lambda match: str(self.port(int(match[0]))), text)

@@ -99,6 +99,14 @@ def test_a_missing_module_is_named_with_where_was_looked(tmp_path: Path) -> None
         load_application(str(tmp_path / "needy.py"))
 
 
+@pytest.mark.parametrize("name", ["this", "iniconfig"])
+def test_a_module_of_ours_that_another_one_shadows_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.py").write_text(BUILDS.format(name="app"))
+    message = refused(f"{name}:app", tmp_path)
+    assert f"module {name} in {tmp_path} is shadowed by " in message
+    assert name not in sys.modules or not hasattr(sys.modules[name], "app")
+
+
 @pytest.mark.parametrize("name", ["my-server.py", "2fast.py", "a b.py"])
 def test_a_file_that_has_no_importable_name_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text(BUILDS.format(name="app"))

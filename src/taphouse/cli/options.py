@@ -41,7 +41,8 @@ def add_run_options(parser: Parser, *, daemon: bool | None) -> None:
         "--debug",
         action="store_true",
         default=None,
-        help="asyncio's debug mode and tracebacks of errors" + ("; implies -n" if daemon is None else ""),
+        help="asyncio's debug mode and tracebacks of errors"
+        + {None: "; implies -n", True: "; stays in the foreground", False: ""}[daemon],
     )
     group.add_argument("-p", "--profile", metavar="FILE", help="profile the run, write the profile to FILE")
     group.add_argument(

@@ -162,6 +162,7 @@ def _load_file(path: str) -> tuple[ModuleType, Script]:
 def _load_module(name: str, folders: list[str]) -> tuple[ModuleType, Script]:
     for folder in folders:
         _append_to_path(folder)
+    _refuse_shadowed(name.partition(".")[0], folders)
     try:
         module = _run(lambda: import_whole(name), name)
     except ModuleNotFoundError as error:
@@ -181,6 +182,20 @@ def _load_module(name: str, folders: list[str]) -> tuple[ModuleType, Script]:
     if os.path.basename(root).startswith("__init__."):
         folder = os.path.dirname(folder)
     return module, Script(name, folder)
+
+
+def _refuse_shadowed(top: str, folders: list[str]) -> None:
+    """Refuse a module of ours of whose name Python would import another one."""
+    own = importlib.machinery.PathFinder.find_spec(top, folders)
+    if own is None or own.origin is None:
+        return
+    found = importlib.util.find_spec(top)
+    origin = found.origin if found is not None and found.origin is not None else "another module"
+    if os.path.realpath(origin) != os.path.realpath(own.origin):
+        raise ModuleRefusedError(
+            f"module {top} in {os.path.dirname(own.origin)} is shadowed by {origin}",
+            cure=f"rename it, or name the file: {os.path.basename(own.origin)}",
+        )
 
 
 def _append_to_path(folder: str) -> None:

@@ -141,7 +141,7 @@ def _serve(start: Start) -> int:
     if settings.profile:
         from taphouse.daemon import Profile
 
-        with Profile(settings.profile, stats=settings.savestats):
+        with Profile(start.inside(settings.profile), stats=settings.savestats):
             return start.loop.run_until_complete(_live(start))
     return start.loop.run_until_complete(_live(start))
 
