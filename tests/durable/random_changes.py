@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter, OrderedDict, defaultdict, deque
 from typing import Any
 
@@ -45,7 +46,12 @@ def all_containers(room: Any, thing: Any) -> list[Any]:
 
 
 def one_change(room: Any, thing: Any, step: tuple[int, int, int, Any]) -> None:
-    """Do one random change to something inside ``thing``."""
+    """Do one random change to something inside ``thing``; some are refused, such as counting with a list."""
+    with contextlib.suppress(TypeError):
+        _change(room, thing, step)
+
+
+def _change(room: Any, thing: Any, step: tuple[int, int, int, Any]) -> None:
     what, which, at, value = step
     containers = all_containers(room, thing)
     name = NAMES[which % len(NAMES)]
