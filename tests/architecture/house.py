@@ -6,6 +6,7 @@ They read source text only, so they judge a planted tree of three files as they 
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +31,7 @@ def missing_charters(package: Path) -> list[str]:
     return [
         f"{file.relative_to(package)}: no docstring"
         for file in sorted(package.rglob("*.py"))
-        if not ast.get_docstring(ast.parse(file.read_text()))
+        if not ast.get_docstring(_tree(file))
     ]
 
 
@@ -67,7 +68,7 @@ def untidy_doors(package: Path) -> list[str]:
     """Complain about each door that does not list what it offers, or lists what it does not."""
     found = []
     for file in sorted(package.glob("*/__init__.py")):
-        tree = ast.parse(file.read_text())
+        tree = _tree(file)
         lists = [
             ast.literal_eval(node.value)
             for node in tree.body
@@ -106,6 +107,16 @@ def _bound(tree: ast.Module) -> set[str]:
     return names
 
 
+def _tree(file: Path) -> ast.Module:
+    """Parse each version of a file once: every rule reads every file."""
+    return _parsed(file, file.stat().st_mtime_ns)
+
+
+@functools.cache
+def _parsed(file: Path, _changed_ns: int) -> ast.Module:
+    return ast.parse(file.read_text())
+
+
 def _modules(package: Path) -> dict[str, Path]:
     modules = {}
     for file in sorted([*package.rglob("*.py"), *package.rglob("*.c")]):  # a C twin is a module too
@@ -120,7 +131,7 @@ def _imports(name: str, file: Path, modules: dict[str, Path]) -> Iterator[tuple[
     if file.suffix != ".py":
         return
     package = name if file.name == "__init__.py" else name.rpartition(".")[0]
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(_tree(file)):
         wanted: list[str] = []
         if isinstance(node, ast.Import):
             wanted = [alias.name for alias in node.names]
@@ -134,7 +145,7 @@ def _imports(name: str, file: Path, modules: dict[str, Path]) -> Iterator[tuple[
                 # even where a drawer has the same name.
                 inner = f"{base}.{alias.name}"
                 door = modules.get(base)
-                bound = _bound(ast.parse(door.read_text())) if door and door.name == "__init__.py" else set()
+                bound = _bound(_tree(door)) if door and door.name == "__init__.py" else set()
                 wanted.append(inner if inner in modules and alias.name not in bound else base)
         for target in wanted:
             if target in modules and target != name:
