@@ -157,6 +157,10 @@ class Disk:
         file.synced = bytes(content)
         del file.waiting[:count]
 
+    def now(self) -> dict[str, bytes]:
+        """Return what a program sees: everything that was written."""
+        return {name: _content(file, file.waiting) for name, file in self._names.items()}
+
     def states(self, chance: random.Random, samples: int) -> Iterator[State]:
         """Yield states a power cut could leave now.
 
@@ -170,7 +174,7 @@ class Disk:
         )
         if not self._waiting_names and not any(file.waiting for file in files):
             return
-        yield State("all", {name: _content(file, file.waiting) for name, file in self._names.items()})
+        yield State("all", self.now())
         if self._waiting_names:
             yield State("names", {name: file.synced for name, file in self._names.items()})
             yield State("data", {n: _content(f, f.waiting) for n, f in self._synced_names.items()})

@@ -6,13 +6,15 @@ changes one decision of the real code and nothing else; `BUGS` says which, and i
     crashplanted.py save                    write the seed
     crashplanted.py serve ARGUMENTS...      twistd ARGUMENTS...
 
-CRASHPLANTED_BUG names a bug; CRASHPLANTED_MODE is ``inline`` or ``thread``.
+CRASHPLANTED_BUG names a bug; CRASHPLANTED_MODE is ``inline`` or ``thread``; CRASHPLANTED_DIES gives the
+commit in whose sync the server dies: all is written, nobody knows how much of it is on the disk.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -47,6 +49,20 @@ def commit_in_thread() -> None:
         return asyncio.get_running_loop().run_in_executor(thread, commit, self, turn)
 
     Store.commit = later
+
+
+def die_in_sync(number: int) -> None:
+    """Kill ourselves where a commit waits for the disk."""
+    append = Store._append
+
+    def last(self: Any, turn: Any, link: bytes) -> None:
+        if self._statistics.epochs == number:
+            self._db.execute("PRAGMA synchronous=OFF")
+        append(self, turn, link)
+        if self._statistics.epochs == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Store._append = last
 
 
 # --- the bugs --------------------------------------------------------------------------------------------
@@ -235,6 +251,8 @@ def main(verb: str, *arguments: str) -> int:
     shrink()
     if os.environ["CRASHPLANTED_MODE"] == "thread":
         commit_in_thread()
+    if os.environ.get("CRASHPLANTED_DIES"):
+        die_in_sync(int(os.environ["CRASHPLANTED_DIES"]))
     for bug in BUGS:
         if bug.__name__ == os.environ.get("CRASHPLANTED_BUG"):
             print(f"PLANTED BUG: {bug.__doc__}", file=sys.stderr)

@@ -49,12 +49,14 @@ class Load:
         bursts: requests of several letters, each client.
         end: the signal that ends the server, when half of it is done.
         fresh: the server sets aside what is there and begins anew.
+        dies_at: number of the commit in whose sync the server dies; 0 for none.
     """
 
     clients: int = 4
     bursts: int = 40
     end: signal.Signals = signal.SIGTERM
     fresh: bool = False
+    dies_at: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,12 @@ class Run:
     sync_us: int = 300
 
 
-def trace(run: Run, tracer: Path, log: Path, seed: int) -> None:
-    """Do a run and leave its trace in ``log``."""
+def trace(run: Run, tracer: Path, log: Path, seed: int) -> dict[str, bytes]:
+    """Do a run and leave its trace in ``log``; return the taps that are there at the end."""
     folder = Path(tempfile.mkdtemp(prefix="taphouse-traced-", dir=memory_folder())).resolve()
     try:
         _Traced(run, tracer, log, folder, random.Random(seed)).go()
+        return {path.name: path.read_bytes() for path in folder.glob("*.tap*")}
     finally:
         shutil.rmtree(folder)
 
@@ -119,6 +122,7 @@ class _Traced:
             tap = SEED
             for load in self.run.loads:
                 start = ["--fresh", "-f", SEED] if load.fresh else ["-f", tap]
+                self.environment["CRASHPLANTED_DIES"] = str(load.dies_at or "")
                 server = self._start("serve", "-n", "-r", self.run.reactor, "-l", "server.log", *start)
                 try:
                     asyncio.run(self._serve(server, load))
@@ -171,7 +175,7 @@ class _Traced:
             for task in (served, *clients[load.clients :]):
                 task.cancel()
             await asyncio.wait(clients)
-            if load.end is signal.SIGTERM and status and not self.run.bug:
+            if load.end is signal.SIGTERM and status and not self.run.bug and not load.dies_at:
                 raise AssertionError(f"the server ended with {status}\n{self.said()}")
 
     @contextlib.asynccontextmanager

@@ -86,6 +86,7 @@ class Promises:
     seed: bool = False
     stopped: bool = False
     made: int = 0
+    processes: int = 0
     _ends: dict[int, int] = field(default_factory=dict)
 
     def hear(self, event: Event) -> None:
@@ -101,6 +102,7 @@ class Promises:
             self.made += 1
             self.count = max(self.count, self._ends.pop(event.fd))
         elif event.op == "p":
+            self.processes += 1
             self._ends.clear()
         elif event.op == "w" and event.name == "notes":
             for line in event.data.splitlines():
@@ -136,8 +138,8 @@ class Promises:
 
 
 class _Judge:
-    def __init__(self, samples: int, seed: int, *, first_only: bool) -> None:
-        self.samples, self.seed, self.first_only = samples, seed, first_only
+    def __init__(self, samples: int, seed: int, since: int, *, first_only: bool) -> None:
+        self.samples, self.seed, self.since, self.first_only = samples, seed, since, first_only
         self.verdict = Verdict()
         self.known: dict[bytes, Found] = {}
 
@@ -150,6 +152,8 @@ class _Judge:
             if event.name == "notes" or event.op == "p":
                 continue
             disk.replay(event)
+            if promises.processes < self.since:
+                continue
             told = event.op not in "sep" or promises.made > verdict.replies
             verdict.replies = promises.made
             if event.op == "b" or not told or number // _BLOCK % workers != worker:
@@ -181,13 +185,23 @@ class _Judge:
                 verdict.example = (number, state.kind, broken)
 
 
-def _work(trace: Path, samples: int, seed: int, first_only: bool, workers: int, worker: int) -> Verdict:
+def _work(
+    trace: Path, samples: int, seed: int, since: int, first_only: bool, workers: int, worker: int
+) -> Verdict:
     with Recovery() as recovery:
-        return _Judge(samples, seed, first_only=first_only).run(read_trace(trace), worker, workers, recovery)
+        return _Judge(samples, seed, since, first_only=first_only).run(
+            read_trace(trace), worker, workers, recovery
+        )
 
 
 def judge(
-    trace: Path, *, samples: int, seed: int, first_only: bool = False, workers: int | None = None
+    trace: Path,
+    *,
+    samples: int,
+    seed: int,
+    since: int = 0,
+    first_only: bool = False,
+    workers: int | None = None,
 ) -> Verdict:
     """Judge a trace.
 
@@ -195,11 +209,12 @@ def judge(
         trace: what the tracer wrote.
         samples: prefixes, and subsets, at each event.
         seed: of what is chosen.
+        since: which process of the trace to begin with; what came before is replayed only.
         first_only: stop at the first violation.
         workers: processes; None for one for each processor.
     """
     workers = workers or len(os.sched_getaffinity(0))
-    work = functools.partial(_work, trace, samples, seed, first_only, workers)
+    work = functools.partial(_work, trace, samples, seed, since, first_only, workers)
     if workers == 1:
         return work(0)
     verdict = Verdict()

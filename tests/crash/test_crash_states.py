@@ -17,6 +17,7 @@ from pathlib import Path
 
 import crashplanted
 import pytest
+from crashdisk import Disk, read_trace
 from crashrecovery import memory_folder
 from crashruns import Load, Run, build_tracer, trace
 from crashstates import Verdict, judge
@@ -71,6 +72,15 @@ def keep(log: Path, what: str) -> str:
     return str(kept)
 
 
+def replayed(log: Path) -> dict[str, bytes]:
+    """Return the taps as they are when the whole trace has been replayed."""
+    disk = Disk()
+    for event in read_trace(log):
+        if event.name != "notes":
+            disk.replay(event)
+    return disk.now()
+
+
 def hold(verdict: Verdict, log: Path, what: str) -> None:
     """Fail if anything was wrong."""
     if verdict.violations:
@@ -81,7 +91,8 @@ def hold(verdict: Verdict, log: Path, what: str) -> None:
 def test_whatever_was_said_is_in_every_state_a_power_cut_may_leave(
     mode: str, reactor: str, tracer: Path, log: Path, seed: int
 ) -> None:
-    trace(Run(mode, lives(12), reactor), tracer, log, seed)
+    left = trace(Run(mode, lives(12), reactor), tracer, log, seed)
+    assert replayed(log) == left, "the tracer missed something"
     verdict = judge(log, samples=1, seed=seed)
     print(f"{mode} on {reactor}: {verdict}")
     hold(verdict, log, f"{mode}-{seed}")
@@ -89,6 +100,18 @@ def test_whatever_was_said_is_in_every_state_a_power_cut_may_leave(
     assert len(verdict.states) > 200
     assert verdict.gone_on > 5
     assert verdict.moved > 5
+
+
+def test_who_follows_on_a_death_in_a_sync_may_die_too(tracer: Path, log: Path, seed: int) -> None:
+    """What a new server finds was read from memory: it must be on the disk before anything is built on it."""
+    for fresh in (False, True):
+        dead, after = Load(dies_at=5), Load(bursts=2, end=KILLED, fresh=fresh)
+        trace(Run("inline", (dead, after)), tracer, log, seed)
+        verdict = judge(log, samples=12, seed=seed, since=3)
+        print(f"{'set aside' if fresh else 'gone on with'}: {verdict}")
+        hold(verdict, log, f"death-{seed}")
+        assert len(verdict.states) > 100
+        log.unlink()
 
 
 def find_bug(name: str, mode: str, tracer: Path, seed: int) -> tuple[str, Verdict]:
