@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+import sys
 import threading
 import weakref
 from typing import Any
@@ -302,3 +303,44 @@ def test_many_writes_leak_nothing(attached: Any) -> None:
     work()
     gc.collect()
     assert len(gc.get_objects()) - before < 20
+
+
+def test_no_path_loses_or_keeps_a_reference(attached: Any) -> None:
+    room = attached.room
+    text, number, key = "text " + str(1), 10**30, "key " + str(2)
+
+    class Other(room.Durable):
+        pass
+
+    def references() -> list[int]:
+        gc.collect()
+        counted = (text, number, key, Other, room.TrackedList, room.TrackedDict, attached.ledger)
+        return [sys.getrefcount(value) for value in counted]
+
+    def work(first: int) -> None:
+        for i in range(50):
+            thing = Other()
+            thing.text, thing.number = text, number
+            thing.d = {key: text, "x": {"y": [number, text]}}
+            thing.items = [text, [number], {key: text}]
+            thing.items.append([text])
+            thing.d[key] = {key: number}
+            thawed = room.make_blank(Other)
+            room.restore_state(
+                thawed, {key: text, "d": {key: [text, number, (text,)]}, "s": {1}, "t": (1, [text])}
+            )
+            room.attach(thawed, attached.ledger, first + i)
+            thawed.n = number
+            for refused in (lambda thing=thing: setattr(thing, "x", [text, {key: len}]), lambda: Other(text)):
+                with pytest.raises((NotDurableError, TypeError)):
+                    refused()
+            big = room.make_blank(room.TrackedDict)
+            room.restore_container(big, {key: [text, {key: number}]})
+            room.make_own(big)
+            del thing.number
+            attached.ledger.drain()
+
+    work(100)
+    before = references()
+    work(200)
+    assert references() == before

@@ -239,6 +239,46 @@ def test_an_alias_changed_before_its_owner_was_attached_is_found_when_it_is(atta
         room.attach(other, attached.ledger, 9)
 
 
+def test_an_alias_changed_after_its_owner_was_attached_is_found_too(attached: Any) -> None:
+    class Other(attached.room.Durable):
+        pass
+
+    other = Other()
+    rows = [1]
+    other.rows = rows
+    attached.room.attach(other, attached.ledger, 9)
+    rows.append(2)
+    with pytest.raises(InternalError, match=r"Other\.rows"):
+        attached.ledger.drain()
+
+
+def test_attaching_many_objects_while_many_containers_are_watched_takes_no_longer_each(attached: Any) -> None:
+    room = attached.room
+
+    class Other(room.Durable):
+        pass
+
+    homes = []
+    real = room.parts["ownership"].home_of
+
+    def counted(container: Any) -> Any:
+        homes.append(container)
+        return real(container)
+
+    held = [[i] for i in range(200)]
+    others = [Other() for _ in range(400)]
+    for other, rows in zip(others, held, strict=False):
+        other.rows = rows
+    ledger_part = room.parts["ledger"]
+    ledger_part.home_of = counted
+    try:
+        for number, other in enumerate(others, 10):
+            room.attach(other, attached.ledger, number)
+    finally:
+        ledger_part.home_of = real
+    assert len(homes) <= 2000
+
+
 def test_building_without_an_application_does_not_grow_the_watch(room: Any) -> None:
     class Thing(room.Durable):
         pass

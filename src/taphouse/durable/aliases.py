@@ -18,7 +18,7 @@ from typing import Any
 
 from taphouse.errors import InternalError
 
-__all__ = ["WATCHED", "Watch", "known_copy", "release_checked", "watch"]
+__all__ = ["WATCHED", "Watch", "check_home", "known_copy", "release_checked", "watch"]
 
 
 class Watch:
@@ -50,11 +50,14 @@ def _contents(plain: Any) -> tuple[Any, ...]:
 WATCHED: dict[int, Watch] = {}
 """What is watched, by the id of the plain container."""
 _limit = 256
+_by_home: dict[int, list[Watch]] | None = None
+"""What is watched, by the id of the object in whose row it will be written; None: to be made anew."""
 
 
 def watch(plain: Any, copy: Any) -> None:
     """Watch ``plain``, whose tracked copy is ``copy``, till :func:`release_checked`."""
-    global _limit
+    global _limit, _by_home
+    _by_home = None
     WATCHED[id(plain)] = Watch(plain, copy)
     if len(WATCHED) > _limit:
         _sweep()
@@ -96,14 +99,40 @@ def release_checked(concerns: Callable[[Any], bool | None], path_of: Callable[[A
     Raises:
         InternalError: if one was changed through an alias.
     """
+    global _by_home
+    _by_home = None
     for key, entry in list(WATCHED.items()):
         copy = entry.copy()
         wanted = None if copy is None else concerns(copy)
         if wanted is False:
             continue
         del WATCHED[key]
-        if wanted and entry.is_changed():
-            raise InternalError(
-                f"{path_of(copy)}: changed through an alias that is not tracked",
-                cure="use the attribute: what was assigned is a tracked copy of the plain container",
-            )
+        if wanted:
+            _compare(entry, copy, path_of)
+
+
+def _compare(entry: Watch, copy: Any, path_of: Callable[[Any], str]) -> None:
+    if entry.is_changed():
+        raise InternalError(
+            f"{path_of(copy)}: changed through an alias that is not tracked",
+            cure="use the attribute: what was assigned is a tracked copy of the plain container",
+        )
+
+
+def check_home(target: Any, home_of: Callable[[Any], Any], path_of: Callable[[Any], str]) -> None:
+    """Compare what ``target`` adopted before it had a row; it is watched further till the drain.
+
+    Raises:
+        InternalError: if one was changed through an alias.
+    """
+    global _by_home
+    if _by_home is None:
+        _by_home = {}
+        for entry in WATCHED.values():
+            copy = entry.copy()
+            if copy is not None:
+                _by_home.setdefault(id(home_of(copy)), []).append(entry)
+    for entry in _by_home.get(id(target), ()):
+        copy = entry.copy()
+        if copy is not None and home_of(copy) is target:
+            _compare(entry, copy, path_of)

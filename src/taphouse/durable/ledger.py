@@ -181,12 +181,7 @@ def attach(target: Any, ledger: Ledger, oid: int) -> None:
         row.ledger = ledger
         row.oid = oid
     if aliases.WATCHED:
-        _check_of(target)
-
-
-def _check_of(target: Any) -> None:
-    """Compare what was adopted by ``target`` before it was attached; go on watching it till the drain."""
-    aliases.release_checked(lambda copy: home_of(copy) is target, path_of)
+        aliases.check_home(target, home_of, path_of)
 
 
 def is_tracked(value: object) -> bool:

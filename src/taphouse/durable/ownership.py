@@ -91,6 +91,8 @@ def refuse_writer(ledger: Any, target: Any) -> None:
     """Raise the error that says why this thread may not write ``target``."""
     if ledger.closed:
         raise InternalError(f"{path_of(target)}: {ledger.closed}", cure=ledger.cure)
+    if not ledger.thread:
+        raise InternalError(f"{path_of(target)}: its ledger has not begun")
     raise WrongThreadError(
         f"{path_of(target)} was written from another thread than the one that runs its application",
         cure="use durable.call(function) to run it there",
