@@ -24,6 +24,8 @@ _HEADER: Final = 32
 _FRAME_HEADER: Final = 24
 _FRAME: Final = _FRAME_HEADER + PAGE_SIZE
 _VERSION: Final = 3007000
+_SECTOR: Final = 512
+"""What a disk writes whole; larger ones are multiples."""
 
 
 class WalScan(Value):
@@ -87,17 +89,29 @@ def scan_wal(path: Path) -> WalScan:
             break
         if size:
             committed = good + 1
-    _check_rest(data, committed, total, salts)
+    _check_rest(data, committed, total, salts, little=little)
     return WalScan(exists=True, is_blank=False, frames=committed)
 
 
-def _check_rest(data: bytes, committed: int, total: int, salts: tuple[int, int]) -> None:
+def _check_rest(data: bytes, committed: int, total: int, salts: tuple[int, int], *, little: bool) -> None:
     """Refuse frames of this WAL behind the end of the commit that was not finished."""
     ended = False
     for index in range(committed, total):
-        _page, size, salt1, salt2 = struct.unpack_from(">4I", data, _HEADER + index * _FRAME)
+        at = _HEADER + index * _FRAME
+        _page, size, salt1, salt2 = struct.unpack_from(">4I", data, at)
         if (salt1, salt2) != salts:
             continue
         if ended:
             raise CodecError(f"the WAL beside it is damaged before frame {index + 1}")
-        ended = size != 0
+        # Where a sector ends between size and salts, a torn write leaves the size of an older frame.
+        may_be_older = at % _SECTOR == _SECTOR - 8 and not _follows(data, at, little=little)
+        ended = size != 0 and not may_be_older
+
+
+def _follows(data: bytes, at: int, *, little: bool) -> bool:
+    """Say whether the frame at ``at`` is whole, judged by the sums that the one before it claims."""
+    first, second = struct.unpack_from(">2I", data, at - _FRAME + 16)
+    first, second = wal_checksum(data[at : at + 8], little, first, second)
+    return wal_checksum(data[at + _FRAME_HEADER : at + _FRAME], little, first, second) == struct.unpack_from(
+        ">2I", data, at + 16
+    )
