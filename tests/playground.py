@@ -67,6 +67,7 @@ class Playground:
             "XDG_RUNTIME_DIR": str(self.make_folder(".run", 0o700)),
             "PYTHONWARNINGS": "error",
             "PYTHONUNBUFFERED": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",  # a listing shows what the session has made
             "LC_ALL": "C.UTF-8",
             MARK: self.mark,
         }

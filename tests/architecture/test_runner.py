@@ -22,6 +22,7 @@ PYTHON = """\
 here=$MACHINE
 case "$*" in
 "-c import sys; sys.exit"*) [ ! -e "$here/is_old" ] ;;
+*getaddrinfo*) [ ! -e "$here/lacks_localhost" ] ;;
 *"import pip"*) [ -e "$here/has_pip" ] ;;
 *"import sys; print(sys.version)"*) echo 3.11 ;;
 "-m venv"*)
@@ -177,6 +178,14 @@ def test_missing_tools_of_the_tests_are_named_and_nothing_is_skipped(machine):
     assert done.returncode == 69
     for package in ("netcat-openbsd", "openssl", "gcc"):
         assert package in done.stderr
+
+
+def test_a_machine_that_does_not_know_localhost_is_told_before_any_test(machine):
+    for tool in ("nc", "openssl", "cc"):
+        machine.add(tool, "#!/bin/sh\n")
+    done = machine.with_python().can("has_venv", "has_pip", "lacks_localhost").run("test")
+    assert done.returncode == 69
+    assert "127.0.0.1 localhost" in done.stderr
 
 
 def test_the_systems_own_packages_are_never_touched():
