@@ -7,6 +7,7 @@ JSON object: outcomes per class of mutation, and what went wrong.
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 import resource
@@ -430,6 +431,8 @@ def main(count: int, seed: int) -> dict[str, Any]:
                 # Damage in the last frames looks like a write that was torn before it was acknowledged.
                 fine.add("last commits lost")
             outcomes[kind][verdict.partition(":")[0]] += 1
+            if number % 100 == 0:
+                gc.collect()  # a process that thaws again and again is this one alone
             if verdict.partition(":")[0] not in fine:
                 wrong.append(f"mutant {number} of seed {seed} ({kind} of {which}): {verdict}")
     if ran or tapmodels.Plain.calls:

@@ -6,9 +6,11 @@ import datetime
 import gc
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import tracemalloc
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +181,15 @@ def test_two_rows_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
     data[at + first : at + first + 4] = data[at + second : at + second + 4]
     path.write_bytes(data)
     assert "damaged" in str(refused(path))
+
+
+def test_a_key_of_meta_that_is_no_text_is_refused(tmp_path: Path, honest: bytes) -> None:
+    """SQLite keeps any type in a column of text; found by a flipped bit."""
+    path = tmp_path / "keys.tap"
+    path.write_bytes(honest)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE meta SET k = CAST('lineage' AS BLOB) WHERE k = 'lineage'")
+    assert "meta: row b'lineage' has a key" in str(refused(path))
 
 
 @pytest.mark.parametrize(

@@ -115,13 +115,14 @@ def _check_head(head: bytes, size: int, name: str) -> int:
     return number(28) * PAGE_SIZE
 
 
-def connect(path: Path, *, mode: str) -> sqlite3.Connection:
+def connect(path: Path, *, mode: str, longest: int = 0) -> sqlite3.Connection:
     """Open ``path`` with SQLite's defences on.
 
     Args:
         path: an existing file that :func:`check_header` accepted.
         mode: ``immutable`` (the main file alone, not a byte of it changes) or ``rw``
             (recovers the WAL; exclusive, so no ``-shm`` appears).
+        longest: bytes that no column can be longer than, or 0: a damaged length then allocates nothing.
 
     Raises:
         sqlite3.Error: if it cannot be opened.
@@ -138,6 +139,8 @@ def connect(path: Path, *, mode: str) -> sqlite3.Connection:
     db.setlimit(sqlite3.SQLITE_LIMIT_EXPR_DEPTH, 20)
     db.setlimit(sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH, 1)
     db.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+    if longest:
+        db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, min(max(longest, 1_000_000), 1_000_000_000))
     if mode == "rw":
         db.execute("PRAGMA locking_mode=EXCLUSIVE")
     return db

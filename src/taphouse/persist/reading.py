@@ -170,13 +170,13 @@ def _load(file: Path, name: Path, size: int, given: int) -> Image:
     scan = _scan(file, name)
     if scan.frames == 0:
         check_size(size, given, name)
-        with damage_as_tap_error(name), closing(connect(file, mode="immutable")) as db:
+        with damage_as_tap_error(name), closing(connect(file, mode="immutable", longest=size)) as db:
             image = read_image(db, name, size)
         _check_without_wal(image.mark, scan, name)
         return image
     limit = size + os.path.getsize(wal_path(file))
     main = _mark_of_main(file, name, size, given, scan)
-    with damage_as_tap_error(name), closing(connect(file, mode="rw")) as db:
+    with damage_as_tap_error(name), closing(connect(file, mode="rw", longest=limit)) as db:
         # Whose WAL it is comes first: laid over a foreign file it makes no sense anyway.
         if main is not None:
             _check_pair(main, read_mark(db, name), name)
@@ -198,7 +198,7 @@ def _mark_of_main(copy: Path, name: Path, size: int, given: int, scan: WalScan) 
         check_size(size, given, name)
     os.truncate(copy, size + missing)
     try:
-        with damage_as_tap_error(name), closing(connect(copy, mode="immutable")) as db:
+        with damage_as_tap_error(name), closing(connect(copy, mode="immutable", longest=size)) as db:
             return read_mark(db, name)
     except TapError:
         return None

@@ -235,10 +235,10 @@ _TYPES: Final[dict[str, type]] = {"str": str, "int": int, "bytes": bytes}
 
 
 def _seal(rows: dict[str, Any]) -> bytes:
+    for key, value in rows.items():
+        if type(key) is not str or type(value) not in (int, str, bytes):
+            raise CodecError(f"row {key!r:.40} has a key or value of a wrong type")
     flat: list[Any] = []
-    for key in sorted(rows):
-        if type(key) is not str or type(rows[key]) not in (int, str, bytes):
-            raise CodecError(f"row {key!r:.40} has a value of a wrong type")
-        if key != "seal":
-            flat += [key, rows[key]]
+    for key in sorted(rows.keys() - {"seal"}):
+        flat += [key, rows[key]]
     return row_sum("meta", flat)  # type: ignore[arg-type]
