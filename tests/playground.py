@@ -25,6 +25,7 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 MARK = "TAPHOUSE_PLAYGROUND"
+_NOT_PASSED_ON = ("COV_", "PYTEST_", "PYTHONDONTWRITEBYTECODE")
 PATIENCE_S = 30.0
 """How long anything may take on a busy machine before a test gives up; passing tests never wait for it."""
 
@@ -61,7 +62,9 @@ class Playground:
         self.folder = Path(tempfile.mkdtemp(prefix="taphouse-play-"))
         self.mark = secrets.token_hex(8)
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("COV_", "PYTEST_"))},
+            **{name: value for name, value in os.environ.items() if not name.startswith(_NOT_PASSED_ON)},
+            # Byte code is kept, as on any machine, but not between the files that a document shows.
+            "PYTHONPYCACHEPREFIX": str(TOP / ".run" / "pycache"),
             "PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
             "HOME": str(self.folder),
             "XDG_RUNTIME_DIR": str(self.make_folder(".run", 0o700)),
