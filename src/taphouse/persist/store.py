@@ -282,9 +282,13 @@ class SqliteStore:
         if self._db is not None:
             while self.fold(1000):
                 pass
+            # The mark goes into the main file last and alone: were it moved with other pages, a power cut
+            # in between could leave a file that says it is closed and is older than its WAL.
+            self._checkpoint("PASSIVE")
+            closed = replace(self._mark, is_open=False, generation=self._mark.generation + 1)
             with self._io("close"):
                 self._db.execute("BEGIN")
-                self._write_mark(self._db, replace(self._mark, is_open=False))
+                self._write_mark(self._db, closed)
                 self._db.execute("COMMIT")
             self._checkpoint("TRUNCATE")
             with self._io("close"):
