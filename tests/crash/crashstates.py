@@ -24,7 +24,7 @@ __all__ = ["Verdict", "judge"]
 _COUNT, _ALONE = re.compile(rb"@(\d+)\n"), re.compile(rb"~(\d+)\n")
 _BLOCK = 40
 """Events that one process takes in a row: neighbours have states in common."""
-_GO_ON_EVERY, _MOVE_EVERY = 25, 8
+_GO_ON_EVERY = 25
 
 
 @dataclass
@@ -138,8 +138,9 @@ class Promises:
 
 
 class _Judge:
-    def __init__(self, samples: int, seed: int, since: int, *, first_only: bool) -> None:
-        self.samples, self.seed, self.since, self.first_only = samples, seed, since, first_only
+    def __init__(self, samples: int, seed: int, since: int, move_every: int, *, first_only: bool) -> None:
+        self.samples, self.seed, self.since = samples, seed, since
+        self.move_every, self.first_only = move_every, first_only
         self.verdict = Verdict()
         self.known: dict[bytes, Found] = {}
 
@@ -172,7 +173,7 @@ class _Judge:
         found = self.known.get(key)
         if found is None:
             go_on = len(self.known) % _GO_ON_EVERY == 0
-            move = len(self.known) % _MOVE_EVERY == 1
+            move = len(self.known) % self.move_every == 1
             found = self.known[key] = recovery.recover(state.files, go_on=go_on, move=move)
             verdict.kinds[state.kind] += 1
             verdict.gone_on += go_on and found.count >= 0
@@ -186,10 +187,17 @@ class _Judge:
 
 
 def _work(
-    trace: Path, samples: int, seed: int, since: int, first_only: bool, workers: int, worker: int
+    trace: Path,
+    samples: int,
+    seed: int,
+    since: int,
+    move_every: int,
+    first_only: bool,
+    workers: int,
+    worker: int,
 ) -> Verdict:
     with Recovery() as recovery:
-        return _Judge(samples, seed, since, first_only=first_only).run(
+        return _Judge(samples, seed, since, move_every, first_only=first_only).run(
             read_trace(trace), worker, workers, recovery
         )
 
@@ -200,6 +208,7 @@ def judge(
     samples: int,
     seed: int,
     since: int = 0,
+    move_every: int = 8,
     first_only: bool = False,
     workers: int | None = None,
 ) -> Verdict:
@@ -210,11 +219,12 @@ def judge(
         samples: prefixes, and subsets, at each event.
         seed: of what is chosen.
         since: which process of the trace to begin with; what came before is replayed only.
+        move_every: of how many states one is also tried without its WAL.
         first_only: stop at the first violation.
         workers: processes; None for one for each processor.
     """
     workers = workers or len(os.sched_getaffinity(0))
-    work = functools.partial(_work, trace, samples, seed, since, first_only, workers)
+    work = functools.partial(_work, trace, samples, seed, since, move_every, first_only, workers)
     if workers == 1:
         return work(0)
     verdict = Verdict()

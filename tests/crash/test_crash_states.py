@@ -114,6 +114,16 @@ def test_who_follows_on_a_death_in_a_sync_may_die_too(tracer: Path, log: Path, s
         log.unlink()
 
 
+def test_a_stop_cut_short_never_leaves_a_file_that_says_it_is_closed_and_is_old(
+    tracer: Path, log: Path, seed: int
+) -> None:
+    trace(Run("inline", (Load(bursts=10, end=KILLED), Load(bursts=2))), tracer, log, seed)
+    verdict = judge(log, samples=12, seed=seed, since=3, move_every=2)
+    print(f"stopped: {verdict}")
+    hold(verdict, log, f"stop-{seed}")
+    assert verdict.moved > 100
+
+
 def find_bug(name: str, mode: str, tracer: Path, seed: int) -> tuple[str, Verdict]:
     """Run the server with a planted bug and judge until something is wrong."""
     verdict = Verdict()
