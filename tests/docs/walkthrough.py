@@ -33,6 +33,7 @@ _VOLATILE = [
     (re.compile(r"python \d[\w.+]*"), "python <version>"),
     (re.compile(r"uvloop \d[\w.]*"), "uvloop <version>"),
     (re.compile(r"\b(pid|PID|process) \d+"), "<pid>"),
+    (re.compile(r",(127\.0\.0\.1|::1)\]"), ",<client>]"),
     (re.compile(r" at 0x[0-9a-f]+"), " at <address>"),
     (re.compile(r"[ \t]+$", re.MULTILINE), ""),
 ]
