@@ -28,6 +28,9 @@ _RAW_IS_FULL, _KEPT_IS_FULL, _NOT_READING, _CLOSING, _LANDING = 1, 2, 4, 8, 16
 """Flags: the loop's transport, or the kept output, is above its mark; the user paused reading; the
 user closed; what was kept is being committed."""
 
+_ALL_FLAGS, _FOR_BYTES = 0xFF, 8
+"""Above the flags, the same int counts the bytes kept: a slot of its own costs 16 bytes a connection."""
+
 
 class Outbound(asyncio.Transport):
     """What leaves through one stream.
@@ -37,7 +40,7 @@ class Outbound(asyncio.Transport):
         protocol: the user's protocol; None before it is made and after the loss.
     """
 
-    __slots__ = ("_flags", "_kept", "_kept_bytes", "_raw", "owner", "protocol")
+    __slots__ = ("_flags", "_kept", "_raw", "owner", "protocol")
 
     owner: Any
 
@@ -47,7 +50,6 @@ class Outbound(asyncio.Transport):
         self.protocol = protocol
         self._raw: asyncio.Transport | None = None
         self._kept: list[Any] | None = None
-        self._kept_bytes = 0
         self._flags = 0
 
     @property
@@ -129,13 +131,17 @@ class Outbound(asyncio.Transport):
         """Whether anything waits for a commit."""
         return self._kept is not None or bool(self._flags & _LANDING)
 
+    @property
+    def _kept_bytes(self) -> int:
+        return self._flags >> _FOR_BYTES
+
     def _keep(self, item: Any, size: int) -> None:
         if self._kept is None:
             self._kept = []
             gate: Gate = self.owner.gate
             gate.keep(self)
         self._kept.append(item)
-        self._kept_bytes += size
+        self._flags += size << _FOR_BYTES
         if self._kept_bytes > self.raw.get_write_buffer_limits()[1] and not self._flags & _KEPT_IS_FULL:
             # Replies that wait are memory: no more requests from this peer until they have left.
             self._pause(_KEPT_IS_FULL)
@@ -173,14 +179,14 @@ class Outbound(asyncio.Transport):
     def _send(self, raw: asyncio.Transport, data: list[bytes]) -> None:
         if data:
             joined = data[0] if len(data) == 1 else b"".join(data)
-            self._kept_bytes -= len(joined)
+            self._flags -= min(len(joined), self._kept_bytes) << _FOR_BYTES
             if not raw.is_closing():
                 raw.write(joined)
 
     def forget_kept(self) -> None:
         """Drop what is kept."""
         self._kept = None
-        self._kept_bytes = 0
+        self._flags &= _ALL_FLAGS
 
     # -- flow control
 
