@@ -88,7 +88,7 @@ class Connection(Outbound, asyncio.BaseProtocol):
         host: the peer's host, shared between connections; None for UNIX sockets.
     """
 
-    __slots__ = ("data_received", "host", "serial")
+    __slots__ = ("data_received", "serial")
 
     data_received: Callable[[Any], None]
     _start_tls_compatible = True  # asyncio's own loops ask for this before they put TLS on top of us
@@ -96,8 +96,17 @@ class Connection(Outbound, asyncio.BaseProtocol):
     def __init__(self, owner: Owner, protocol: asyncio.BaseProtocol | None = None) -> None:
         super().__init__(owner, protocol)
         self.serial = 0
-        self.host: str | None = None
+        self.host = None
         self.data_received = _nothing
+
+    @property
+    def host(self) -> str | None:
+        """The peer's host; kept in asyncio's own slot for extra info, which would stay empty."""
+        return self._extra
+
+    @host.setter
+    def host(self, host: str | None) -> None:
+        self._extra = host
 
     def __repr__(self) -> str:
         state = "not connected" if self._raw is None else "closing" if self.is_closing() else "open"
