@@ -10,7 +10,6 @@ import gc
 import logging
 import os
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
 from taphouse.cli.output import describe_error
 from taphouse.cli.settings import Settings
@@ -31,9 +30,6 @@ from taphouse.cli.steps_state import (
     read_plan_and_lock,
 )
 from taphouse.errors import InternalError, TaphouseError
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["IN_LOOP", "SEQUENCE", "prepare", "run_sequence", "start_server"]
 

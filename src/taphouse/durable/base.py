@@ -12,8 +12,6 @@ import types
 from collections import deque
 from typing import Any, ClassVar, NoReturn
 
-# Each container module enters what it tracks; an attribute may be given any of them at once.
-from taphouse.durable import deques, dicts, lists, mappings, sets  # noqa: F401
 from taphouse.durable.kinds import DURABLE_CLASSES
 from taphouse.durable.ownership import TRACKED
 from taphouse.durable.registry import record_class
