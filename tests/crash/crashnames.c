@@ -43,12 +43,12 @@ static int opened(int (*real)(int, const char *, int, ...), int dir, const char 
 {
     if (!(flags & (O_CREAT | O_TRUNC)) || (flags & O_TMPFILE) == O_TMPFILE || !ours(dir, path))
         return real(dir, path, flags, mode);
-    pthread_mutex_lock(&trace_lock);
+    hold();
     uint64_t before = inode_of(dir, path);
     int fd = real(dir, path, flags, mode);
     if (fd >= 0 && !before) put('c', fd, 0, base(path), inode_of(dir, path), 0, NULL, 0, 0);
     if (fd >= 0 && before && (flags & O_TRUNC)) put('t', fd, 0, base(path), before, 0, NULL, 0, 0);
-    pthread_mutex_unlock(&trace_lock);
+    release();
     return fd;
 }
 
@@ -81,11 +81,11 @@ int renameat(int old_dir, const char *old, int new_dir, const char *new)
 {
     REAL(int, renameat, int, const char *, int, const char *);
     if (!ours(old_dir, old) && !ours(new_dir, new)) return real(old_dir, old, new_dir, new);
-    pthread_mutex_lock(&trace_lock);
+    hold();
     uint64_t inode = inode_of(old_dir, old);
     int failed = real(old_dir, old, new_dir, new);
     if (!failed) put_names('r', old, new, inode);
-    pthread_mutex_unlock(&trace_lock);
+    release();
     return failed;
 }
 
@@ -95,10 +95,10 @@ int linkat(int old_dir, const char *old, int new_dir, const char *new, int flags
 {
     REAL(int, linkat, int, const char *, int, const char *, int);
     if (!ours(new_dir, new)) return real(old_dir, old, new_dir, new, flags);
-    pthread_mutex_lock(&trace_lock);
+    hold();
     int failed = real(old_dir, old, new_dir, new, flags);
     if (!failed) put_names('l', old, new, inode_of(new_dir, new));
-    pthread_mutex_unlock(&trace_lock);
+    release();
     return failed;
 }
 
@@ -108,11 +108,11 @@ int unlinkat(int dir, const char *path, int flags)
 {
     REAL(int, unlinkat, int, const char *, int);
     if ((flags & AT_REMOVEDIR) || !ours(dir, path)) return real(dir, path, flags);
-    pthread_mutex_lock(&trace_lock);
+    hold();
     uint64_t inode = inode_of(dir, path);
     int failed = real(dir, path, flags);
     if (!failed) put('u', -1, 0, base(path), inode, 0, NULL, 0, 0);
-    pthread_mutex_unlock(&trace_lock);
+    release();
     return failed;
 }
 

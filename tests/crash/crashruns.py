@@ -125,9 +125,8 @@ class _Traced:
                 self.environment["CRASHPLANTED_DIES"] = str(load.dies_at or "")
                 server = self._start("serve", "-n", "-r", self.run.reactor, "-l", "server.log", *start)
                 try:
-                    asyncio.run(self._serve(server, load))
+                    asyncio.run(self._live(server, load))
                 finally:
-                    server.kill()
                     server.wait()
                 tap = STATE
 
@@ -148,6 +147,18 @@ class _Traced:
         return "\n".join((self.folder / name).read_text() for name in names if (self.folder / name).exists())
 
     # --- clients -----------------------------------------------------------------------------------------
+
+    async def _live(self, server: subprocess.Popen[bytes], load: Load) -> None:
+        """Serve, and end the server whatever happens: a thread of this loop may be waiting for its end."""
+        try:
+            await self._serve(server, load)
+        except TimeoutError:
+            # What it was doing goes to its log: all threads and tasks.
+            server.send_signal(signal.SIGQUIT)
+            await asyncio.sleep(1.0)
+            raise AssertionError(f"{self.run}, {load}: the server did not end\n{self.said()}") from None
+        finally:
+            server.kill()
 
     async def _serve(self, server: subprocess.Popen[bytes], load: Load) -> None:
         sink = await asyncio.start_server(_swallow, sock=self.sink.dup())

@@ -1,6 +1,6 @@
 /* LD_PRELOAD tracer: what a process does to the taps of one folder, and what it says to sockets, in one order.
  *
- * A record is written with one write(2) to an O_APPEND file while a lock is held, so the order of the
+ * A record is written with one writev(2) to an O_APPEND file while a lock is held, so the order of the
  * records is the order of the events, over threads and over processes that follow each other.
  *
  *   writes, truncations, names   are done and logged under the lock: as they happen
@@ -14,6 +14,8 @@
  */
 #include "crashtrace.h"
 
+enum { MAX_PARTS = 1022 }; /* with the head and the name: IOV_MAX */
+
 struct record {
     uint32_t size; /* of the whole record */
     char op, pad[3];
@@ -23,7 +25,8 @@ struct record {
     uint32_t name_size, data_size;
 } __attribute__((packed));
 
-pthread_mutex_t trace_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static __thread sigset_t mask_before;
 char trace_folder[PATH_MAX];
 static size_t folder_size;
 int trace_log = -1;
@@ -34,6 +37,22 @@ long raw(long number, long a, long b, long c)
     static long (*real)(long, ...);
     if (!real) real = dlsym(RTLD_NEXT, "syscall");
     return real(number, a, b, c);
+}
+
+/* A signal handler writes too (Python's wakes the loop through a socket): in a thread that holds the lock it
+ * would wait for itself. */
+void hold(void)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &mask_before);
+    pthread_mutex_lock(&lock);
+}
+
+void release(void)
+{
+    pthread_mutex_unlock(&lock);
+    pthread_sigmask(SIG_SETMASK, &mask_before, NULL);
 }
 
 const char *base(const char *path)
@@ -91,27 +110,24 @@ void put(char op, int fd, int result, const char *name, uint64_t inode, int64_t 
     for (size_t i = 0; i < count; i++) total += parts[i].iov_len;
     head.data_size = (uint32_t)(total < limit ? total : limit);
     head.size = (uint32_t)sizeof head + head.name_size + head.data_size;
-    char *text = malloc(head.size), *at = text;
-    if (!text) abort();
-    memcpy(at, &head, sizeof head);
-    memcpy(at += sizeof head, name, head.name_size);
-    at += head.name_size;
+    /* No malloc: the call may come from a signal handler that has interrupted one. */
+    struct iovec whole[2 + MAX_PARTS] = {{&head, sizeof head}, {(void *)name, head.name_size}};
+    int used = 2;
     for (size_t i = 0, left = head.data_size; i < count && left; i++) {
+        if (used == 2 + MAX_PARTS) abort();
         size_t some = parts[i].iov_len < left ? parts[i].iov_len : left;
-        memcpy(at, parts[i].iov_base, some);
-        at += some;
+        whole[used++] = (struct iovec){parts[i].iov_base, some};
         left -= some;
     }
-    if (raw(SYS_write, trace_log, (long)text, head.size) != (long)head.size) abort();
-    free(text);
+    if (raw(SYS_writev, trace_log, (long)whole, used) != (long)head.size) abort();
     errno = saved;
 }
 
 void say(char op, int fd, const struct iovec *parts, size_t count)
 {
-    pthread_mutex_lock(&trace_lock);
+    hold();
     put(op, fd, 0, "", 0, 0, parts, count, SIZE_MAX);
-    pthread_mutex_unlock(&trace_lock);
+    release();
 }
 
 __attribute__((constructor)) static void begin(void)
@@ -137,11 +153,11 @@ static int64_t position(int fd)
 }
 
 #define WRITES(real_call, where, parts, count)                                                               \
-    pthread_mutex_lock(&trace_lock);                                                                               \
+    hold();                                                                                                  \
     int64_t at = (where);                                                                                    \
     ssize_t done = real_call;                                                                                \
     if (done > 0) put('w', fd, 0, name, inode, at, parts, count, (size_t)done);                              \
-    pthread_mutex_unlock(&trace_lock);                                                                             \
+    release();                                                                                               \
     return done
 
 ssize_t write(int fd, const void *data, size_t size)
@@ -199,10 +215,10 @@ PWRITEV(pwritev64)
         char name[NAME_MAX + 1];                                                                             \
         uint64_t inode;                                                                                      \
         if (look(fd, name, &inode) != TAP) return real(fd, size);                                            \
-        pthread_mutex_lock(&trace_lock);                                                                           \
+        hold();                                                                                              \
         int failed = real(fd, size);                                                                         \
         if (!failed) put('t', fd, 0, name, inode, size, NULL, 0, 0);                                         \
-        pthread_mutex_unlock(&trace_lock);                                                                         \
+        release();                                                                                           \
         return failed;                                                                                       \
     }
 TRUNCATE(ftruncate)
@@ -223,9 +239,9 @@ static int allocated(int result, int fd, int mode, off_t offset, off_t size, con
         char name[NAME_MAX + 1];                                                                             \
         uint64_t inode;                                                                                      \
         if (look(fd, name, &inode) != TAP) return real(fd, offset, size);                                    \
-        pthread_mutex_lock(&trace_lock);                                                                           \
+        hold();                                                                                              \
         int failed = allocated(real(fd, offset, size), fd, 0, offset, size, name, inode);                    \
-        pthread_mutex_unlock(&trace_lock);                                                                         \
+        release();                                                                                           \
         return failed;                                                                                       \
     }
 ALLOCATE(posix_fallocate)
@@ -238,9 +254,9 @@ ALLOCATE(posix_fallocate64)
         char name[NAME_MAX + 1];                                                                             \
         uint64_t inode;                                                                                      \
         if (look(fd, name, &inode) != TAP) return real(fd, mode, offset, size);                              \
-        pthread_mutex_lock(&trace_lock);                                                                           \
+        hold();                                                                                              \
         int failed = allocated(real(fd, mode, offset, size), fd, mode, offset, size, name, inode);           \
-        pthread_mutex_unlock(&trace_lock);                                                                         \
+        release();                                                                                           \
         return failed;                                                                                       \
     }
 FALLOCATE(fallocate)
@@ -254,14 +270,14 @@ FALLOCATE(fallocate64)
         uint64_t inode;                                                                                      \
         enum kind kind = look(fd, name, &inode);                                                             \
         if (kind != TAP && kind != FOLDER) return real(fd);                                                  \
-        pthread_mutex_lock(&trace_lock);                                                                           \
+        hold();                                                                                              \
         put('b', fd, 0, name, inode, 0, NULL, 0, 0);                                                         \
-        pthread_mutex_unlock(&trace_lock);                                                                         \
+        release();                                                                                           \
         if (sync_us) usleep(sync_us);                                                                        \
         int failed = real(fd);                                                                               \
-        pthread_mutex_lock(&trace_lock);                                                                           \
+        hold();                                                                                              \
         put('f', fd, failed, name, inode, 0, NULL, 0, 0);                                                    \
-        pthread_mutex_unlock(&trace_lock);                                                                         \
+        release();                                                                                           \
         return failed;                                                                                       \
     }
 SYNC(fsync)

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,10 +26,12 @@
 
 enum kind { OTHER, TAP, FOLDER, SOCKET };
 
-extern HIDDEN pthread_mutex_t trace_lock;
 extern HIDDEN char trace_folder[PATH_MAX];
 extern HIDDEN int trace_log;
 
+/* Take the lock under which records are written; no signal is handled meanwhile. */
+HIDDEN void hold(void);
+HIDDEN void release(void);
 /* syscall(2) past our own wrapper. */
 HIDDEN long raw(long number, long a, long b, long c);
 /* Whether a file of this name is of interest. */

@@ -10,6 +10,8 @@ import multiprocessing
 import os
 import random
 import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -21,6 +23,8 @@ from crashdisk import Disk, read_trace
 from crashrecovery import memory_folder
 from crashruns import Load, Run, build_tracer, trace
 from crashstates import Verdict, judge
+
+from playground import PATIENCE_S
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
@@ -85,6 +89,41 @@ def hold(verdict: Verdict, log: Path, what: str) -> None:
     """Fail if anything was wrong."""
     if verdict.violations:
         pytest.fail(f"{what}: {verdict}; the trace is {keep(log, what)}")
+
+
+HURRIED = """
+import asyncio, os, signal, socket
+
+async def main():
+    loop = asyncio.get_running_loop()
+    here, there = socket.socketpair()
+    loop.add_signal_handler(signal.SIGALRM, lambda: None)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    with open("hurried.tap", "wb", buffering=0) as tap:
+        for _ in range(5_000):
+            tap.write(b"x")
+            here.send(b"y")
+            there.recv(1)
+            await asyncio.sleep(0)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+asyncio.run(main())
+"""
+
+
+def test_the_tracer_outlives_signals_that_come_in_the_middle_of_a_record(tracer: Path, log: Path) -> None:
+    folder = log.parent
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("COV_")},
+        "LD_PRELOAD": str(tracer),
+        "CRASHTRACE_LOG": str(log),
+        "CRASHTRACE_FOLDER": str(folder),
+    }
+    subprocess.run(
+        [sys.executable, "-c", HURRIED], cwd=folder, env=environment, check=True, timeout=PATIENCE_S
+    )
+    names = [event.name for event in read_trace(log)]
+    assert names.count("hurried.tap") >= 5_000
 
 
 @pytest.mark.parametrize(("mode", "reactor"), RUNS[:3])
