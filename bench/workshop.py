@@ -25,7 +25,7 @@ from bench.cores import Cores, available_cores, divide_cores
 HERE = Path(__file__).resolve().parent
 SERVERS = HERE / "servers"
 WORKERS = HERE / "workers"
-PEERS = ("twisted", "uvloop")
+PEERS = ("gunicorn", "twisted", "uvloop")
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,8 @@ class Workshop:
         """
         place = self.folder / "peers"
         complete = place / "complete"
-        if not complete.exists():
-            print(f"bench: installing {' and '.join(PEERS)} into {place}", flush=True)
+        if not complete.exists() or complete.read_text().split() != list(PEERS):
+            print(f"bench: installing {', '.join(PEERS)} into {place}", flush=True)
             _must([sys.executable, "-m", "venv", "--clear", "--without-pip", str(place)])
             # The environment of taphouse may itself have no pip; then the machine's serves both.
             has_pip = importlib.util.find_spec("pip") is not None
@@ -113,7 +113,7 @@ class Workshop:
                 str(place / "bin" / "python"),
             ]
             _must([*pip, "install", "-q", *PEERS])
-            complete.touch()
+            complete.write_text("\n".join(PEERS))
         return place / "bin"
 
     def peer_version(self, name: str) -> str:
