@@ -56,10 +56,10 @@ def die_in_sync(number: int) -> None:
     append = Store._append
 
     def last(self: Any, turn: Any, link: bytes) -> None:
-        if self._statistics.epochs == number:
+        if self._tally.epochs == number:
             self._db.execute("PRAGMA synchronous=OFF")
         append(self, turn, link)
-        if self._statistics.epochs == number:
+        if self._tally.epochs == number:
             os.kill(os.getpid(), signal.SIGKILL)
 
     Store._append = last
@@ -184,7 +184,7 @@ def chain_not_updated() -> None:
     def forget(self: Any, turn: Any) -> Any:
         before = self._chain
         outcome = commit(self, turn)
-        if self._statistics.epochs > 2:
+        if self._tally.epochs > 2:
             self._chain = before
         return outcome
 

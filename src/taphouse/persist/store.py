@@ -31,6 +31,7 @@ from taphouse.persist.locks import release_inode
 from taphouse.persist.opening import connect, wal_path
 from taphouse.persist.reading import TapInfo, info_of
 from taphouse.persist.schema import Mark, chain_sum
+from taphouse.persist.tally import Tally
 from taphouse.persist.turns import Outcome, StoreStatistics, Turn
 from taphouse.value import replace
 
@@ -81,7 +82,7 @@ class SqliteStore:
         self._failed = ""
         self._wal_pages = 0
         self._renew_mark = False
-        self._statistics = StoreStatistics()
+        self._tally = Tally()
 
     # --- what others ask ---------------------------------------------------------------------
 
@@ -107,7 +108,18 @@ class SqliteStore:
 
     def statistics(self) -> StoreStatistics:
         """Return what was done since it was opened."""
-        return replace(self._statistics, journal_bytes=self._folder.waiting_bytes, wal_pages=self._wal_pages)
+        try:
+            wal_bytes = wal_path(self._path).stat().st_size
+        except OSError:
+            wal_bytes = 0  # not begun, or out of reach after a chroot
+        return self._tally.statistics(
+            journal_bytes=self._folder.waiting_bytes, wal_pages=self._wal_pages, wal_bytes=wal_bytes
+        )
+
+    @property
+    def sync_s(self) -> float:
+        """Seconds that the last ``COMMIT`` took: its frames written and the WAL synced."""
+        return self._tally.sync_s
 
     # --- writing -----------------------------------------------------------------------------
 
@@ -131,15 +143,7 @@ class SqliteStore:
             self._append(turn, link)
         self._epoch, self._chain = turn.number, link
         self._classes.update(turn.epoch.classes)
-        took = time.perf_counter() - begun
-        s = self._statistics
-        self._statistics = replace(
-            s,
-            epochs=s.epochs + 1,
-            commit_s=s.commit_s + took,
-            last_commit_s=took,
-            slowest_commit_s=max(took, s.slowest_commit_s),
-        )
+        self._tally.count(time.perf_counter() - begun)
         return Outcome.OK
 
     def _append(self, turn: Turn, link: bytes) -> None:
@@ -176,7 +180,7 @@ class SqliteStore:
     def _slice(self, db: sqlite3.Connection, rows: int) -> bool:
         more = self._folder.slice(db, rows)
         self._wal_pages += 3 * min(rows, FOLD_SLICE)
-        self._statistics = replace(self._statistics, folds=self._statistics.folds + 1)
+        self._tally.folds += 1
         return more
 
     def _commit(self, db: sqlite3.Connection) -> None:
@@ -184,7 +188,7 @@ class SqliteStore:
             # The first commit of every new WAL carries the mark: a WAL of another time is told by it.
             self._write_mark(db, replace(self._mark, generation=self._mark.generation + 1))
             self._renew_mark = False
-        db.execute("COMMIT")
+        self._tally.commit(db)
 
     def _write_mark(self, db: sqlite3.Connection, mark: Mark) -> None:
         db.execute("INSERT OR REPLACE INTO mark VALUES (1, ?, ?, ?, ?, ?)", mark.columns())
@@ -198,7 +202,7 @@ class SqliteStore:
                 raise OSError(errno.EBUSY, "the WAL could not be moved into the main file")
         self._wal_pages = 0
         self._renew_mark = True
-        self._statistics = replace(self._statistics, checkpoints=self._statistics.checkpoints + 1)
+        self._tally.checkpoints += 1
 
     # --- beginning ---------------------------------------------------------------------------
 

@@ -46,21 +46,25 @@ class StoreStatistics(Value):
         epochs: commits.
         journal_bytes: bytes that are in the journal and not folded yet.
         wal_pages: SQLite pages in the WAL since it began anew.
+        wal_bytes: size of the ``-wal`` file.
         folds: slices of folding.
         checkpoints: times the WAL was moved into the main file.
         commit_s: seconds spent in commits, in all.
         last_commit_s: seconds the last commit took.
         slowest_commit_s: seconds the slowest commit took.
+        sync_p50_s: median seconds of the last COMMITs alone: their frames written and the WAL synced.
     """
 
     epochs: int = 0
     journal_bytes: int = 0
     wal_pages: int = 0
+    wal_bytes: int = 0
     folds: int = 0
     checkpoints: int = 0
     commit_s: float = 0.0
     last_commit_s: float = 0.0
     slowest_commit_s: float = 0.0
+    sync_p50_s: float = 0.0
 
 
 class Store(Protocol):
