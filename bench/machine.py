@@ -26,21 +26,33 @@ def describe_machine(folder: Path) -> dict[str, str]:
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "libraries": ", ".join(f"{name} {_version(name)}" for name in ("uvloop", "msgspec")),
         "file system": file_system(folder),
+        "device": device(folder),
         "load before": f"{os.getloadavg()[0]:.2f}",
     }
 
 
 def file_system(folder: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str:
-    """Return the type of the file system of ``folder`` (proc(5), mountinfo: the longest mount wins)."""
+    """Return the type of the file system of ``folder``, for example ``ext4``."""
+    return _mounted(folder, mounts)[0]
+
+
+def device(folder: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str:
+    """Return what the file system of ``folder`` lies on, for example ``/dev/vda``."""
+    return _mounted(folder, mounts)[1]
+
+
+def _mounted(folder: Path, mounts: Path) -> tuple[str, str]:
+    """Return type and device of the file system of ``folder`` (proc(5), mountinfo: the longest mount wins)."""
     target = folder.resolve()
-    best, kind = "", "unknown"
+    best, found = "", ("unknown", "unknown")
     for line in mounts.read_text().splitlines():
         head, _, tail = line.partition(" - ")
         mount = _unescaped(head.split()[4])
         # ">=": a later mount on the same point hides the earlier one.
         if target.is_relative_to(mount) and len(mount) >= len(best):
-            best, kind = mount, tail.split()[0]
-    return kind
+            kind, source, *_ = tail.split()
+            best, found = mount, (kind, source)
+    return found
 
 
 def require_disk(folder: Path) -> None:
