@@ -7,6 +7,7 @@ from setuptools import Extension, setup
 TWINS = {
     "taphouse.durable._tracker": "src/taphouse/durable/_tracker.c",
     "taphouse.persist._codec": "src/taphouse/persist/_codec.c",
+    "taphouse.runtime._outbound": "src/taphouse/runtime/_outbound.c",
 }
 
 HERE = Path(__file__).parent

@@ -4,12 +4,16 @@ The user's side of a connection, an ``asyncio.Transport``.  What is kept counts
 as not yet sent for everybody who asks: flow control, ``is_closing()``,
 ``get_write_buffer_size()``.  Only ``abort()`` never waits, for it sends nothing.
 
+The three methods that run once for each reply have C twins (``_outbound.c``),
+put into this very class where they were built; ``TAPHOUSE_PURE=1`` leaves them out.
+
 It must never know who owns a connection, nor why the gate is closed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import struct
 from collections.abc import Iterable
@@ -17,16 +21,19 @@ from typing import Any
 
 from taphouse.runtime.gate import Gate
 
-__all__ = ["Outbound"]
+__all__ = ["OUTBOUND", "Outbound"]
 
 _RESET = struct.pack("ii", 1, 0)  # struct linger: on, zero seconds; socket(7)
 
 _EOF: Any = "write_eof()"
 _END: Any = "close()"
 
-_RAW_IS_FULL, _KEPT_IS_FULL, _NOT_READING, _CLOSING, _LANDING = 1, 2, 4, 8, 16
+_RAW_IS_FULL, _KEPT_IS_FULL, _NOT_READING, _CLOSING, _LANDING, _HAS_MARKS = 1, 2, 4, 8, 16, 32
 """Flags: the loop's transport, or the kept output, is above its mark; the user paused reading; the
-user closed; what was kept is being committed."""
+user closed; what was kept is being committed; the user has set marks."""
+
+_DEFAULT_MARK_BYTES = 64 * 1024
+"""No loop's own mark is below that: less need not be held against it."""
 
 _ALL_FLAGS, _FOR_BYTES = 0xFF, 8
 """Above the flags, the same int counts the bytes kept: a slot of its own costs 16 bytes a connection."""
@@ -65,8 +72,10 @@ class Outbound(asyncio.Transport):
         """Send ``data``."""
         owner = self.owner
         if owner.gate.closed:
+            if type(data) is not bytes:
+                data = bytes(memoryview(data))  # it may change, or its buffer go, before it is sent
             if data and not self._flags & _CLOSING:
-                self._keep(data if type(data) is bytes else bytes(data), len(data))
+                self._keep(data, len(data))
         else:
             self._raw.write(data)  # type: ignore[union-attr]
         if owner.watches_activity:
@@ -142,6 +151,10 @@ class Outbound(asyncio.Transport):
             gate.keep(self)
         self._kept.append(item)
         self._flags += size << _FOR_BYTES
+        if self._kept_bytes > _DEFAULT_MARK_BYTES or self._flags & _HAS_MARKS:
+            self._check_mark()
+
+    def _check_mark(self) -> None:
         if self._kept_bytes > self.raw.get_write_buffer_limits()[1] and not self._flags & _KEPT_IS_FULL:
             # Replies that wait are memory: no more requests from this peer until they have left.
             self._pause(_KEPT_IS_FULL)
@@ -156,8 +169,15 @@ class Outbound(asyncio.Transport):
         self._flags |= _LANDING
         return kept
 
+    def peek_kept(self) -> list[Any]:
+        """Return what is kept, and keep it."""
+        return self._kept or []
+
     def let_go(self, kept: list[Any]) -> None:
         """Send what was taken."""
+        self._let_go_mixed(kept)
+
+    def _let_go_mixed(self, kept: list[Any]) -> None:
         self._flags &= ~_LANDING
         raw = self._raw
         if raw is None or self.protocol is None or not kept:
@@ -172,9 +192,12 @@ class Outbound(asyncio.Transport):
                 data.append(item)
         self._send(raw, data)
         if self._flags & _KEPT_IS_FULL and not self._kept_bytes:
-            if not self._flags & _NOT_READING and not raw.is_closing():
-                raw.resume_reading()
-            self._resume(_KEPT_IS_FULL)
+            self._reopen()
+
+    def _reopen(self) -> None:
+        if not self._flags & _NOT_READING and not self.raw.is_closing():
+            self.raw.resume_reading()
+        self._resume(_KEPT_IS_FULL)
 
     def _send(self, raw: asyncio.Transport, data: list[bytes]) -> None:
         if data:
@@ -226,6 +249,7 @@ class Outbound(asyncio.Transport):
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Set the marks of flow control, in bytes."""
+        self._flags |= _HAS_MARKS
         self.raw.set_write_buffer_limits(high, low)
 
     def get_write_buffer_size(self) -> int:
@@ -245,3 +269,18 @@ class Outbound(asyncio.Transport):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return what the transport underneath knows."""
         return default if self._raw is None else self._raw.get_extra_info(name, default)
+
+
+OUTBOUND = "python"
+"""Which twin is in use, ``c`` or ``python``."""
+
+if os.environ.get("TAPHOUSE_PURE", "") in ("", "0"):
+    try:
+        from taphouse.runtime import _outbound
+
+        _outbound.install(
+            Outbound, _KEPT_IS_FULL, _CLOSING, _LANDING, _HAS_MARKS, _FOR_BYTES, _DEFAULT_MARK_BYTES
+        )
+        OUTBOUND = "c"
+    except ImportError:
+        pass
