@@ -62,7 +62,7 @@ def test_a_class_says_which_attributes_are_configuration() -> None:
     [
         (Factory, {"protocol", "datagram_protocol", "stateless", "stream_limit_bytes"}),
         (Service, {"name", "parent", "restart"}),
-        (Application, {"name", "uid", "gid", "listeners", "connectors", "services"}),
+        (Application, {"name", "uid", "gid", "durability", "listeners", "connectors", "services"}),
     ],
 )
 def test_what_says_how_to_serve_is_configuration(cls: type, names: set[str]) -> None:

@@ -18,6 +18,7 @@ from taphouse.app.driving import (
     stop_factory,
     stop_service,
 )
+from taphouse.app.durability import DURABILITIES, check_durability
 from taphouse.app.factory import DatagramFactory, Factory, has_serve
 from taphouse.app.hooks import RuntimeHooks
 from taphouse.app.labels import label_objects, object_label, type_label
@@ -34,6 +35,7 @@ from taphouse.app.verbtable import Verbs, verbs
 from taphouse.app.wrapping import CallableFactory, as_factory, callable_name
 
 __all__ = [
+    "DURABILITIES",
     "TRANSITIONS",
     "Application",
     "CallableFactory",
@@ -63,6 +65,7 @@ __all__ = [
     "callable_name",
     "calls_due",
     "check_application",
+    "check_durability",
     "config_attributes",
     "find_script",
     "has_run",

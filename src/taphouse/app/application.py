@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, cast
 
+from taphouse.app.durability import check_durability
 from taphouse.app.endpoints import Endpoints
 from taphouse.app.schedule import DelayedCall, PeriodicCall, ScheduledCall, make_call
 from taphouse.app.service import Service, ServiceCollection
@@ -20,23 +21,38 @@ from taphouse.names import check_application_name
 __all__ = ["Application"]
 
 
-class Application(Endpoints, ServiceCollection, config=("name", "uid", "gid")):
+class Application(Endpoints, ServiceCollection, config=("name", "uid", "gid", "durability")):
     """What listens, what serves and what is remembered, under one name.
 
     Args:
         name: ``[A-Za-z0-9][A-Za-z0-9._-]{0,63}``; it becomes file names.
         uid: user to run as, by name or number (0 is a number like any other); ``None`` is no change.
         gid: group to run as, by name or number; ``None`` is the user's own.
+        durability: ``"gate"``: output waits until what it depends on is on disk; ``"interval"``: changes are
+            on disk within a second, output does not wait; ``"exit"``: they are saved at an orderly stop.
 
     Raises:
         ConfigurationError: if the name is not allowed.
         TypeError, ValueError: if ``uid`` or ``gid`` is neither a name nor a number.
+        ValueError: if there is no such durability.
     """
 
-    def __init__(self, name: str, uid: int | str | None = None, gid: int | str | None = None) -> None:
+    durability: str = "gate"
+    """When changes are committed; may be assigned, and counts from the next start.  Taps of a time when there
+    was only one have none of their own: theirs is this one."""
+
+    def __init__(
+        self,
+        name: str,
+        uid: int | str | None = None,
+        gid: int | str | None = None,
+        *,
+        durability: str = "gate",
+    ) -> None:
         self.name = check_application_name(name)
         self.uid = _check_account(uid, "uid")
         self.gid = _check_account(gid, "gid")
+        self.durability = durability
         self.listeners = []
         self.connectors = []
         self.services = {}
@@ -45,6 +61,11 @@ class Application(Endpoints, ServiceCollection, config=("name", "uid", "gid")):
         self.calls_made = 0
         self.authorizer: Any = None
         """Who may do what; any durable object the services agree on."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "durability":
+            check_durability(value)
+        super().__setattr__(name, value)
 
     def addDelayed(self, seconds: float, method: Callable[..., Any], *args: Any) -> DelayedCall:
         """Call ``method(*args)`` once, ``seconds`` from now; it survives restarts.
@@ -97,6 +118,19 @@ class Application(Endpoints, ServiceCollection, config=("name", "uid", "gid")):
         """Whether a runtime is at work on it."""
         return self._v_runtime is not None
 
+    def statistics(self) -> Any:
+        """Return the numbers of this moment: connections, commits, what is held back, what lies on disk.
+
+        Returns:
+            A `taphouse.runtime.RuntimeStatistics`.
+
+        Raises:
+            RuntimeError: if it does not run.
+        """
+        if self._v_runtime is None:
+            raise RuntimeError(f"application {self.name} does not run; there are statistics while it does")
+        return self._v_runtime.statistics()
+
     def save(self, tag: str | None = None, filename: str | None = None) -> str | None:
         """Freeze into a tap, ``<name>-<tag>.tap`` in the current directory.
 
@@ -128,10 +162,11 @@ class Application(Endpoints, ServiceCollection, config=("name", "uid", "gid")):
         Args:
             options: ``save=False`` remembers nothing and opens no file; ``state`` and ``run_directory``
                 say where the state lies, ``fresh=True`` sets it aside, ``drop`` names stored objects to
-                forget; limits such as ``drain_s=1.0``.
+                forget; ``durability`` overrides the application's own; limits such as ``drain_s=1.0``.
 
         Raises:
             TypeError: for an option that does not exist.
+            ValueError: for a durability that does not exist, or one together with ``save=False``.
             TaphouseError: if the start fails.
         """
         return verbs.running(self, **options)

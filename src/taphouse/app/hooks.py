@@ -6,7 +6,7 @@ the runtime satisfies it, the application calls it.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from taphouse.app.connector import Connector
 from taphouse.app.listener import Listener
@@ -19,7 +19,7 @@ class RuntimeHooks(Protocol):
     """Told about every change of a running application, right after it was made.
 
     An exception from an ``added`` hook takes the change back and reaches the
-    statement that made it.
+    statement that made it.  ``statistics`` is asked for the numbers of the moment.
     """
 
     def listener_added(self, listener: Listener) -> None: ...
@@ -35,3 +35,5 @@ class RuntimeHooks(Protocol):
     def service_removed(self, service: Service) -> None: ...
 
     def schedule_changed(self) -> None: ...
+
+    def statistics(self) -> Any: ...

@@ -51,6 +51,7 @@ def make_plan(
         "name": app.name,
         "uid": app.uid,
         "gid": app.gid,
+        "durability": app.durability,
         "script": script,
         "modules": modules,
         "listeners": [_listener_entry(record, by_id[id(record.factory)]) for record in app.listeners],

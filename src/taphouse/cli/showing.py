@@ -190,6 +190,8 @@ def _plan_lines(plan: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield "connects", f"{entry.get('label')} with {entry.get('factory')}"
     for entry in plan.get("services") or ():
         yield "service", f"{entry.get('name')} ({entry.get('class')})"
+    if plan.get("durability"):
+        yield "durability", str(plan["durability"])
     if plan.get("uid") is not None or plan.get("gid") is not None:
         yield "runs as", f"user {plan.get('uid')}, group {plan.get('gid')}"
     if plan.get("modules"):

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from taphouse.runtime.context import current_context as current_context
     from taphouse.runtime.crowd import Connections as Connections
     from taphouse.runtime.epochs import Epochs as Epochs
-    from taphouse.runtime.epochs import EpochStatistics as EpochStatistics
     from taphouse.runtime.limits import Limits as Limits
     from taphouse.runtime.loop import loop_name as loop_name
     from taphouse.runtime.loop import make_loop as make_loop
     from taphouse.runtime.runtime import Runtime as Runtime
-    from taphouse.runtime.runtime import RuntimeStatistics as RuntimeStatistics
+    from taphouse.runtime.statistics import EpochStatistics as EpochStatistics
+    from taphouse.runtime.statistics import RuntimeStatistics as RuntimeStatistics
     from taphouse.runtime.tls import make_client_context as make_client_context
     from taphouse.runtime.tls import make_server_context as make_server_context
 
@@ -70,10 +70,11 @@ if not TYPE_CHECKING:  # a type checker knows every name; it should miss the oth
             "connection": ["Connection", "Owner"],
             "context": ["acting", "current_context"],
             "crowd": ["Connections"],
-            "epochs": ["Epochs", "EpochStatistics"],
+            "epochs": ["Epochs"],
             "limits": ["Limits"],
             "loop": ["loop_name", "make_loop"],
-            "runtime": ["Runtime", "RuntimeStatistics"],
+            "runtime": ["Runtime"],
+            "statistics": ["EpochStatistics", "RuntimeStatistics"],
             "tls": ["make_client_context", "make_server_context"],
         },
     )

@@ -149,6 +149,10 @@ class Endpoint(asyncio.DatagramTransport, asyncio.BaseProtocol):
         kept, self._kept = self._kept, None
         return kept or []
 
+    def peek_kept(self) -> list[Any]:
+        """Return what is kept, and keep it."""
+        return self._kept or []
+
     def let_go(self, kept: list[Any]) -> None:
         """Send what was taken."""
         for item in kept:

@@ -3,7 +3,8 @@
 The first change of a turn arms ``call_soon``; the loop runs that after all
 sockets of the poll were served, so one commit carries the changes of many
 clients.  While a commit is in flight the next epoch gathers, and starts when
-it has landed: the disk sets the pace, no timer does.
+it has landed: the disk sets the pace, no timer does.  That is the pace of
+``gate``; the other ones are in `taphouse.runtime.pace`.
 
 It knows a ledger, a freezer and a store by their shapes; it must never know
 SQLite, a connection, or what the state means.
@@ -16,25 +17,24 @@ import inspect
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future as ThreadFuture
 from typing import Any, Protocol, TypeVar
 
 from taphouse.durable import Ledger, in_atomic
 from taphouse.errors import InternalError, StorageError, TaphouseError
+from taphouse.persist import StoreStatistics
+from taphouse.runtime.calls import call_and_commit
 from taphouse.runtime.clock import Clock, Timer
-from taphouse.runtime.gate import Gate, Gathering, Keeper
-from taphouse.value import Value
+from taphouse.runtime.gate import Gate, Gathering, Keeper, Kept
+from taphouse.runtime.pace import EveryTurn, Pacing
+from taphouse.runtime.statistics import EpochMeter, EpochStatistics
 
-__all__ = ["Committing", "EpochStatistics", "Epochs", "Freezing"]
+__all__ = ["Committing", "Epochs", "Freezing"]
 
 _log = logging.getLogger("taphouse.runtime")
 _T = TypeVar("_T")
 _Waiting = list["asyncio.Future[None]"]
-_Kept = list[tuple[Keeper, list[Any]]]
 
-_COMPARE_EVERY_S = 0.1
 _FOLD_AFTER_S = 0.25
 _FOLD_AGAIN_S = 0.01
 
@@ -55,21 +55,8 @@ class Committing(Protocol):
     def fold(self, rows: int = 200) -> bool:
         """Tidy up a little; True if there is more to do."""
 
-
-class EpochStatistics(Value):
-    """How commits went.
-
-    Attributes:
-        commits: epochs committed since the start.
-        p50_s: median seconds of the last thousand.
-        p99_s: 99th percentile of the last thousand.
-        max_s: the longest of the last thousand.
-    """
-
-    commits: int
-    p50_s: float
-    p99_s: float
-    max_s: float
+    def statistics(self) -> StoreStatistics:
+        """Return what was done since it was opened."""
 
 
 class Epochs(Gate):
@@ -82,9 +69,11 @@ class Epochs(Gate):
         store: makes the turn durable.
         clock: timers for comparing and folding.
         on_failure: called once, with the error, when a commit failed; nothing is committed after that.
+        pacing: when to commit, and whether output waits for it.
 
     Attributes:
         commits: epochs committed since the start.
+        pace: what ``pacing`` has made.
         is_kept: whether the store keeps anything; if not, nobody waits for it.
         failure: the error of the commit that failed, or None.
     """
@@ -97,6 +86,7 @@ class Epochs(Gate):
         store: Committing,
         clock: Clock,
         on_failure: Callable[[TaphouseError], None],
+        pacing: Pacing = EveryTurn,
     ) -> None:
         self._loop = loop
         self._ledger = ledger
@@ -112,19 +102,26 @@ class Epochs(Gate):
         self._waiting: list[asyncio.Future[None]] = []
         self._compare_timer: Timer | None = None
         self._fold_timer: Timer | None = None
-        self._durations: deque[float] = deque(maxlen=1000)
+        self._in_flight: Kept = []
+        self._is_overdue = False
+        self._meter = EpochMeter()
+        self._durations = self._meter.durations
         self.commits = 0
-        self.is_kept = True
+        self.pace = pacing(loop, clock, self._end_of_turn)
+        # What is asked for in each epoch is fetched here, once.
+        self._arm = self.pace.arm
+        self._closes = self.pace.closes_gate
+        self.is_kept = self.pace.keeps
         self.failure: TaphouseError | None = None
 
     # -- what arms a commit
 
     def changed(self) -> None:
         """Something durable changed in this turn: ``ledger.on_dirty``."""
-        self.closed = self.is_kept
+        self.closed = self._closes
         if not self._armed:
             self._armed = True
-            self._loop.call_soon(self._end_of_turn)
+            self._arm()
 
     def keep(self, keeper: Keeper) -> None:
         """``keeper`` has output for the end of this turn, or for the commit after the one in flight."""
@@ -149,14 +146,15 @@ class Epochs(Gate):
 
     def _end_of_turn(self) -> None:
         self._armed = False
-        if self._landing is None and self.failure is None:
+        if self._landing is not None:
+            self._is_overdue = True  # the commit in flight starts the next epoch when it lands
+        elif self.failure is None:
             self._commit()
-        # else: the commit in flight starts the next epoch when it lands
 
     def _commit(self) -> None:
         waiting, self._waiting = self._waiting, []
         began = time.perf_counter()
-        kept: _Kept = []
+        kept: Kept = []
         try:
             turn = self._freezer.freeze(self._make_plan() if self._make_plan is not None else None)
             self._make_plan = None
@@ -167,13 +165,15 @@ class Epochs(Gate):
             self._fail(error, waiting)
             return
         if inspect.isawaitable(outcome):
+            self._in_flight = kept
             self._landing = asyncio.ensure_future(outcome)
             self._landing.add_done_callback(lambda landed: self._landed(landed, waiting, kept, began))
         else:
             self._committed(turn is not None, waiting, kept, began)
 
-    def _landed(self, landed: asyncio.Future[Any], waiting: _Waiting, kept: _Kept, began: float) -> None:
+    def _landed(self, landed: asyncio.Future[Any], waiting: _Waiting, kept: Kept, began: float) -> None:
         self._landing = None
+        self._in_flight = []
         if landed.cancelled():
             self._fail(InternalError("a commit was cancelled"), waiting)
             return
@@ -183,10 +183,12 @@ class Epochs(Gate):
             return
         self._committed(True, waiting, kept, began)
 
-    def _committed(self, wrote: bool, waiting: _Waiting, kept: _Kept, began: float) -> None:
+    def _committed(self, wrote: bool, waiting: _Waiting, kept: Kept, began: float) -> None:
         if wrote:
             self.commits += 1
             self._durations.append(time.perf_counter() - began)
+            if not self.commits & 15:
+                self._meter.sample(kept)
             if self._fold_timer is None:
                 self._fold_timer = self._clock.call_later(_FOLD_AFTER_S, self._fold)
         for future in waiting:
@@ -200,12 +202,18 @@ class Epochs(Gate):
                 _log.exception("output could not be let go")
         # Values that change unseen may have changed by the time of any write: it waits for a comparison.
         self._is_comparing = bool(self._ledger.opaque)
-        if self._ledger.is_dirty or self._waiting or self._gathering or self._make_plan is not None:
+        is_wanted = self._is_overdue or bool(self._waiting)
+        if is_wanted or self._ledger.is_dirty or self._gathering or self._make_plan is not None:
             self.changed()
+            if is_wanted:
+                self.pace.hurry()
         else:
-            self.closed = self.is_kept and self._is_comparing
+            self.closed = self._closes and self._is_comparing
+        self._is_overdue = False
         if self._is_comparing and self._compare_timer is None:
-            self._compare_timer = self._clock.call_later(_COMPARE_EVERY_S, self._compare)
+            after_s = self.pace.compare_after_s
+            if after_s is not None:
+                self._compare_timer = self._clock.call_later(after_s, self._compare)
 
     def _compare(self) -> None:
         self._compare_timer = None
@@ -216,7 +224,7 @@ class Epochs(Gate):
         self._fold_timer = None
         if self.failure is not None:
             return
-        if self._landing is not None or self._armed:
+        if self._landing is not None or (self._armed and self.pace.is_prompt):
             wait_s = _FOLD_AFTER_S  # busy: folding can wait, clients cannot
         else:
             try:
@@ -275,6 +283,7 @@ class Epochs(Gate):
         future: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append(future)
         self.changed()
+        self.pace.hurry()
         await future
 
     def call(self, function: Callable[..., _T | Awaitable[_T]], *args: Any) -> _T:
@@ -288,28 +297,7 @@ class Epochs(Gate):
             raise RuntimeError(
                 "durable.call() is for other threads; here call the function, then await committed()"
             )
-        answer: ThreadFuture[_T] = ThreadFuture()
-
-        async def run() -> _T:
-            result = function(*args)
-            if inspect.isawaitable(result):
-                result = await result
-            await self.committed()
-            return result
-
-        def begin() -> None:
-            self._loop.create_task(run()).add_done_callback(pass_on)
-
-        def pass_on(done: asyncio.Task[_T]) -> None:
-            if done.cancelled():
-                answer.cancel()
-            elif (error := done.exception()) is not None:
-                answer.set_exception(error)
-            else:
-                answer.set_result(done.result())
-
-        self._loop.call_soon_threadsafe(begin)
-        return answer.result()
+        return call_and_commit(self._loop, self.committed, function, args)
 
     # -- the end
 
@@ -323,7 +311,8 @@ class Epochs(Gate):
         self.stop_timers()
 
     def stop_timers(self) -> None:
-        """Compare and fold no more."""
+        """Compare and fold no more, and commit nothing by the clock."""
+        self.pace.stop()
         for timer in (self._compare_timer, self._fold_timer):
             if timer is not None:
                 timer.cancel()
@@ -331,9 +320,16 @@ class Epochs(Gate):
 
     def statistics(self) -> EpochStatistics:
         """Return how commits went until now."""
-        ordered = sorted(self._durations) or [0.0]
-        last = len(ordered) - 1
-        return EpochStatistics(self.commits, ordered[last // 2], ordered[int(last * 0.99)], ordered[last])
+        stored = self._store.statistics()
+        return self._meter.statistics(
+            self._gathering,
+            self._in_flight,
+            commits=self.commits,
+            mode=self.pace.mode,
+            sync_p50_s=stored.sync_p50_s,
+            journal_bytes=stored.journal_bytes,
+            wal_bytes=stored.wal_bytes,
+        )
 
 
 def _caused(error: TaphouseError, cause: BaseException) -> TaphouseError:

@@ -13,9 +13,10 @@ never know what is kept, or how a commit is made.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-__all__ = ["OPEN", "Gate", "Gathering", "Keeper"]
+__all__ = ["OPEN", "Gate", "Gathering", "Keeper", "Kept", "size_of"]
 
 
 class Keeper(Protocol):
@@ -29,6 +30,13 @@ class Keeper(Protocol):
 
     def forget_kept(self) -> None:
         """Drop what is kept: it will never be true."""
+
+    def peek_kept(self) -> Sequence[Any]:
+        """Return what is kept, and keep it."""
+
+
+Kept = list[tuple[Keeper, list[Any]]]
+"""What was taken from whom when the state was frozen."""
 
 
 class Gate:
@@ -66,7 +74,7 @@ class Gathering:
         """Count ``keeper`` in."""
         self._keepers[keeper] = None
 
-    def take(self) -> list[tuple[Keeper, list[Any]]]:
+    def take(self) -> Kept:
         """Return everything that is kept, and begin anew."""
         if not self._keepers:
             return []
@@ -78,3 +86,17 @@ class Gathering:
         keepers, self._keepers = self._keepers, {}
         for keeper in keepers:
             keeper.forget_kept()
+
+    def size_bytes(self) -> int:
+        """Return how many bytes are kept, by looking at all of them."""
+        return size_of((keeper, keeper.peek_kept()) for keeper in self._keepers)
+
+
+def size_of(kept: Iterable[tuple[Keeper, Sequence[Any]]]) -> int:
+    """Return how many bytes of output are in ``kept``."""
+    return sum(_size(item) for _, items in kept for item in items)
+
+
+def _size(item: Any) -> int:
+    data = item[0] if type(item) is tuple else item  # a datagram has its address beside it
+    return len(data) if type(data) is bytes else 0

@@ -9,6 +9,7 @@ It must never know connections or services.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -17,10 +18,14 @@ from taphouse.durable import Durable, Ledger, attach, oid_of
 from taphouse.errors import TaphouseError
 from taphouse.persist import NullStore
 from taphouse.runtime.clock import Clock
-from taphouse.runtime.epochs import Committing, Epochs, EpochStatistics, Freezing
+from taphouse.runtime.epochs import Committing, Epochs, Freezing
 from taphouse.runtime.gate import OPEN, Gate
+from taphouse.runtime.pace import Unkept, find_pace
+from taphouse.runtime.statistics import EpochStatistics
 
 __all__ = ["Keeping", "Storing"]
+
+_log = logging.getLogger("taphouse.runtime")
 
 
 class Storing(Committing, Protocol):
@@ -49,6 +54,10 @@ class Keeping:
         freezer: makes turns of it; None if nothing is tracked.
         store: takes the turns; None if they are forgotten.
         on_failure: called once with the error when a commit failed; the store is abandoned then.
+        durability: "gate", "interval" or "exit"; without a store it means nothing.
+
+    Raises:
+        ConfigurationError: if there is no such durability.
     """
 
     def __init__(
@@ -60,6 +69,7 @@ class Keeping:
         loop: asyncio.AbstractEventLoop,
         clock: Clock,
         on_failure: Callable[[TaphouseError], None],
+        durability: str = "gate",
     ) -> None:
         self._app = app
         self._ledger = ledger
@@ -71,8 +81,8 @@ class Keeping:
         self._has_ended = False
         self._epochs: Epochs | None = None
         if ledger is not None and freezer is not None:
-            self._epochs = Epochs(loop, ledger, freezer, self._store, clock, self._failed)
-            self._epochs.is_kept = self._store.path is not None
+            pacing = find_pace(durability) if self._store.path is not None else Unkept
+            self._epochs = Epochs(loop, ledger, freezer, self._store, clock, self._failed, pacing)
         self.gate: Gate = self._epochs or OPEN
 
     @property
@@ -112,6 +122,9 @@ class Keeping:
         self._ledger.committer = self._epochs
         self._ledger.on_dirty = self._epochs.changed
         self._has_begun = True
+        pace = self._epochs.pace
+        if pace.notice:
+            _log.warning("durability %s: %s", pace.mode, pace.notice)
         self._epochs.plan_changed(self._plan)
         await self._epochs.commit_now()
 
@@ -128,6 +141,8 @@ class Keeping:
         """
         if self._epochs is not None and self._has_begun and self._epochs.failure is None:
             await self._epochs.finish()
+            if self._epochs.is_kept:
+                _log.info("%s", self.statistics().summary())
         if not self._has_ended:
             self._has_ended = True
             self._store.close()
@@ -152,7 +167,7 @@ class Keeping:
 
     def statistics(self) -> EpochStatistics:
         """Return how commits went."""
-        return self._epochs.statistics() if self._epochs is not None else EpochStatistics(0, 0.0, 0.0, 0.0)
+        return self._epochs.statistics() if self._epochs is not None else EpochStatistics()
 
     def _plan(self) -> dict[str, Any]:
         ledger = self._ledger

@@ -18,6 +18,7 @@ from taphouse.runtime.doors import Doors
 from taphouse.runtime.keeping import Keeping
 from taphouse.runtime.scheduler import Scheduler
 from taphouse.runtime.services import ServiceKeeper
+from taphouse.runtime.statistics import RuntimeStatistics
 
 __all__ = ["Live"]
 
@@ -35,6 +36,8 @@ class _Running(Protocol):
 
     @property
     def is_stopping(self) -> bool: ...
+
+    def statistics(self) -> RuntimeStatistics: ...
 
 
 class Live:
@@ -88,6 +91,10 @@ class Live:
         with acting(self._runtime.app.name):
             self._runtime.services.service_removed(service)
         self._runtime.keeping.plan_changed()
+
+    def statistics(self) -> RuntimeStatistics:
+        """Return the numbers of this moment."""
+        return self._runtime.statistics()
 
     def schedule_changed(self) -> None:
         """Look at the schedule's newest call."""

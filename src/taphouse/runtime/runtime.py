@@ -14,39 +14,22 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from taphouse.app import Application
-from taphouse.errors import InternalError, TaphouseError
+from taphouse.errors import InternalError, StorageError, TaphouseError
 from taphouse.runtime.binding import Address, Sockets
 from taphouse.runtime.clock import Clock, LoopClock
 from taphouse.runtime.context import acting
 from taphouse.runtime.doors import Doors
-from taphouse.runtime.epochs import EpochStatistics
 from taphouse.runtime.keeping import Keeping, Storing
 from taphouse.runtime.limits import Gatekeeper, Limits
 from taphouse.runtime.live import Live
 from taphouse.runtime.scheduler import Scheduler
 from taphouse.runtime.services import ServiceKeeper
 from taphouse.runtime.space import SpaceWatch
-from taphouse.value import Value
+from taphouse.runtime.statistics import RuntimeStatistics
 
-__all__ = ["Runtime", "RuntimeStatistics"]
+__all__ = ["Runtime"]
 
 _log = logging.getLogger("taphouse.runtime")
-
-
-class RuntimeStatistics(Value):
-    """A running application in numbers.
-
-    Attributes:
-        connections: accepted ones that live now.
-        accepted: connections since the start, all factories.
-        refused: connections turned away because of a limit.
-        epochs: how commits went.
-    """
-
-    connections: int
-    accepted: int
-    refused: int
-    epochs: EpochStatistics
 
 
 class Runtime:
@@ -64,6 +47,10 @@ class Runtime:
         on_ready: called with True when all is open, with False when that ends.
         on_failure: called once with the error that ends the run (a commit failed, a service
             cannot be kept running); the stop is under way then.
+        durability: for this run instead of the application's own.
+
+    Raises:
+        ConfigurationError: if there is no such durability.
     """
 
     START: tuple[tuple[str, str], ...] = (
@@ -104,6 +91,7 @@ class Runtime:
         clock: Clock | None = None,
         on_ready: Callable[[bool], None] | None = None,
         on_failure: Callable[[TaphouseError], None] | None = None,
+        durability: str | None = None,
     ) -> None:
         self.app = app
         self.loop = loop or asyncio.get_running_loop()
@@ -122,7 +110,16 @@ class Runtime:
         self._hurry = asyncio.Event()
 
         self.gatekeeper = Gatekeeper(self.limits, self.clock)
-        self.keeping = Keeping(app, ledger, freezer, store, self.loop, self.clock, self._storage_failed)
+        self.keeping = Keeping(
+            app,
+            ledger,
+            freezer,
+            store,
+            self.loop,
+            self.clock,
+            self._storage_failed,
+            durability or app.durability,
+        )
         self.doors = Doors(app, self.loop, self.clock, self.limits, self.gatekeeper, self.keeping.gate)
         self.services = ServiceKeeper(self.clock, self.limits.stop_s, self.fail)
         self.scheduler = Scheduler(app, self.clock, self.limits.schedule_gap_s)
@@ -258,6 +255,9 @@ class Runtime:
                     continue  # nothing of the application runs on after its storage failed
                 try:
                     await _result(getattr(self, method)())
+                except StorageError as error:
+                    if error is not self.keeping.failure:  # that one was told
+                        self._storage_failed(error)
                 except Exception as error:
                     _log.exception("stop: %s failed", what)
                     self._note_failure(error)
@@ -326,8 +326,8 @@ class Runtime:
         self.services.abort()
         self.scheduler.abort()
         if self.failure is not None:
-            # An orderly stop was under way; the exit code is the storage's now.
-            self.exit_code = error.exit_code
+            # An orderly stop was under way because of something else; the storage has the last word.
+            self.failure, self.exit_code = error, error.exit_code
         self._note_failure(error)
         if self._stop_task is None:
             self._stop_task = self.loop.create_task(self._run_stop("a commit failed"))
