@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from taphouse.app import check_durability
 from taphouse.cli.saving import place_of_code
 from taphouse.cli.scripts import named_main
 from taphouse.cli.sequence import prepare
@@ -79,6 +80,7 @@ async def embedded(
     state: str | os.PathLike[str] | None = None,
     fresh: bool = False,
     run_directory: str | os.PathLike[str] | None = None,
+    durability: str | None = None,
     drop: Iterable[str] = (),
     **limits: Any,
 ) -> AsyncIterator[Server]:
@@ -90,16 +92,22 @@ async def embedded(
         state: the state tap; default ``<name>-shutdown.tap`` in the run directory.
         fresh: set aside the state that is there, and begin anew.
         run_directory: default the current one; it is not changed to.
+        durability: "gate", "interval" or "exit", for this run instead of the application's own.
         drop: names of stored objects that the code no longer builds, to be forgotten.
         limits: fields of `taphouse.runtime.Limits`, such as ``drain_s=1.0``.
 
     Raises:
         TypeError: for an option that does not exist.
+        ValueError: for a durability that does not exist, or one together with ``save=False``.
         TaphouseError: if the start fails, or at the end what ended the application too early.
     """
     unknown = [name for name in limits if name not in LIMIT_OPTIONS]
     if unknown:
         raise TypeError(f"running() has no option {unknown[0]!r}; limits are {', '.join(LIMIT_OPTIONS)}")
+    if durability is not None:
+        check_durability(durability)
+        if not save:
+            raise ValueError("save=False keeps no state, durability says when it is saved; give one of them")
     folder = os.path.abspath(run_directory or os.curdir)
     settings = Settings(
         command="app.running()",
@@ -107,6 +115,7 @@ async def embedded(
         save=save,
         state=os.path.join(folder, state) if state is not None else None,
         fresh=fresh,
+        durability=durability,
         drop=tuple(drop),
         launch_directory=os.getcwd(),
         run_directory=folder,

@@ -82,6 +82,12 @@ def _add_state_options(parser: Parser) -> None:
         help="keep no state: open no tap, save nothing, not even at the end",
     )
     group.add_argument(
+        "--durability",
+        choices=("gate", "interval", "exit"),
+        help="when changes are saved: gate, before the replies that tell of them; interval, within a second;"
+        " exit, at an orderly stop only (default: what the application says, gate if nothing)",
+    )
+    group.add_argument(
         "--allow-module",
         dest="allow_modules",
         metavar="MODULE",

@@ -48,6 +48,8 @@ class Settings(Value, kw_only=True):
     fresh: bool = False
     drop: tuple[str, ...] = ()
     save: bool = True
+    durability: str | None = None
+    """For this run; ``None`` is the application's own."""
     daemon: bool = False
     owns_process: bool = True
     """Whether the process is ours: signals, log, standard output; not so inside of somebody else's loop."""
@@ -149,6 +151,8 @@ def _refuse_contradictions(settings: Settings) -> None:
         raise UsageError("--drop only means something with -y", cure="a tap keeps what it holds")
     if not settings.save and (settings.state or settings.fresh):
         raise UsageError("-o keeps no state, --state and --fresh are about state", cure="give one of them")
+    if not settings.save and settings.durability:
+        raise UsageError("-o keeps no state, --durability says when it is saved", cure="give one of them")
     if settings.fresh and not (settings.tap or settings.python):
         raise UsageError("--fresh needs something to begin from", cure="give -f SEED or -y FILE.py")
     if settings.syslog and settings.logfile:

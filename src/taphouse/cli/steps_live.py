@@ -34,6 +34,7 @@ async def start_runtime(start: Start) -> None:
         loop=start.loop,
         sockets=start.sockets,
         limits=Limits(**settings.limits()),  # type: ignore[arg-type]
+        durability=settings.durability,
     )
     if settings.owns_process:
         _handle_signals(start)
@@ -101,19 +102,22 @@ def _actions(start: Start) -> Actions:
 
     def status() -> Mapping[str, object]:
         numbers = runtime.statistics()
+        epochs = numbers.epochs
         return {
             "state": "stopping" if runtime.is_stopping else "running" if runtime.is_ready else "not ready",
             "durable": settings.save,
+            "durability": epochs.mode,
             "addresses": {label: [_address(a) for a in found] for label, found in runtime.addresses.items()},
             "connections": numbers.connections,
             "accepted": numbers.accepted,
             "refused": numbers.refused,
-            "commits": numbers.epochs.commits,
-            "commit": {
-                "p50_s": numbers.epochs.p50_s,
-                "p99_s": numbers.epochs.p99_s,
-                "max_s": numbers.epochs.max_s,
-            },
+            "commits": epochs.commits,
+            "commit_path": epochs.path,
+            "commit": {"p50_s": epochs.p50_s, "p99_s": epochs.p99_s, "max_s": epochs.max_s},
+            "sync": {"p50_s": epochs.sync_p50_s},
+            "held": {"now_bytes": epochs.held_bytes, "most_bytes": epochs.held_most_bytes},
+            "journal_bytes": epochs.journal_bytes,
+            "wal_bytes": epochs.wal_bytes,
             "memory_bytes": _resident_bytes(),
             "loop": loop_name(runtime.loop),
         }
