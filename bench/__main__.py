@@ -68,6 +68,9 @@ def _run(groups: Sequence[Group], workshop: Workshop) -> None:
         kept = keep(measured, workshop, machine)
         for row in kept.rows:
             print(row_line(row))
+        for name, detail in kept.details.items():
+            if detail:
+                print(f"{name}: {detail}")
         for reason in kept.absent:
             print(f"NOT MEASURED: {reason}")
         print(f"-- {time.monotonic() - begin:.0f} s", flush=True)

@@ -42,7 +42,7 @@ def device(folder: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str:
 
 
 def _mounted(folder: Path, mounts: Path) -> tuple[str, str]:
-    """Return type and device of the file system of ``folder`` (proc(5), mountinfo: the longest mount wins)."""
+    """Return type and device of what holds ``folder`` (proc(5), mountinfo: the longest mount wins)."""
     target = folder.resolve()
     best, found = "", ("unknown", "unknown")
     for line in mounts.read_text().splitlines():

@@ -1,4 +1,4 @@
-"""The one-time key server of the README on the port in BENCH_PORT. Run it as ``twistd -n -y otk_taphouse.py``."""
+"""The one-time key server of the README on the port in BENCH_PORT, for ``twistd -n -y otk_taphouse.py``."""
 
 import os
 
