@@ -23,6 +23,7 @@ from taphouse.persist import (
     thaw,
     write_seed,
 )
+from taphouse.persist.walfile import scan_wal
 
 STATE = "tested-shutdown.tap"
 
@@ -279,9 +280,9 @@ def test_damage_in_the_middle_of_the_wal_is_refused_and_a_torn_end_is_not(tmp_pa
         running.commit()
     ours = killed_copy(running, tmp_path)
     wal = ours.with_name(f"{STATE}-wal")
-    whole = wal.read_bytes()
-    frames = (len(whole) - 32) // 4120
+    frames = scan_wal(wal).frames
     assert frames >= 11
+    whole = wal.read_bytes()[: 32 + 4120 * frames]
     for at in (40, 32 + 4120 * 3 + 500, 32 + 4120 * (frames - 4) + 30):
         damaged = bytearray(whole)
         damaged[at] ^= 1

@@ -21,7 +21,15 @@ from taphouse.errors import NotPermittedError, TapError
 from taphouse.persist.codes import CodecError
 from taphouse.persist.schema import APPLICATION_ID, DDL, FORMAT, PAGE_SIZE
 
-__all__ = ["check_header", "check_schema", "check_size", "connect", "damage_as_tap_error", "wal_path"]
+__all__ = [
+    "check_header",
+    "check_schema",
+    "check_size",
+    "connect",
+    "damage_as_tap_error",
+    "reason_of",
+    "wal_path",
+]
 
 _MAGIC: Final = b"SQLite format 3\0"
 _CURE_FOREIGN: Final = "give a file that taphouse wrote"
@@ -171,3 +179,12 @@ def check_schema(db: sqlite3.Connection, path: Path) -> None:
         (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise CodecError(f"damaged: {str(verdict).splitlines()[-1]:.150}")
+
+
+def reason_of(error: Exception) -> str:
+    """Return what an error of SQLite or of the system says, on one line."""
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    name = getattr(error, "sqlite_errorname", "")
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return f"{text} ({name})" if name else text

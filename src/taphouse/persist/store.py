@@ -16,20 +16,22 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from taphouse.durable import ClassRecord
 from taphouse.errors import InternalError, StorageError
+from taphouse.persist.backing import write_backup
 from taphouse.persist.blanks import leak
-from taphouse.persist.building import publish, sync_folder, temporary_beside
+from taphouse.persist.building import sync_folder
 from taphouse.persist.folding import Folder
 from taphouse.persist.founding import create_file
 from taphouse.persist.image import Image
 from taphouse.persist.locks import release_inode
-from taphouse.persist.opening import connect, wal_path
+from taphouse.persist.opening import connect, reason_of, wal_path
 from taphouse.persist.reading import TapInfo, info_of
+from taphouse.persist.reserve import kind_of, make_reserve, try_disk
 from taphouse.persist.schema import Mark, chain_sum
 from taphouse.persist.tally import Tally
 from taphouse.persist.turns import Outcome, StoreStatistics, Turn
@@ -43,6 +45,8 @@ FOLD_SLICE: Final = 64
 """Rows folded at a time: about 0.3 MB and 3 ms, which is how long clients wait for a slice."""
 CHECKPOINT_PAGES: Final = 1000
 """WAL pages (4 MB) after which it is moved into the main file; the file then is reused at its size."""
+RESERVE_BYTES: Final = 8 << 20
+"""Space that the WAL has from the start: twice what it holds between two moves, the rest is the reserve."""
 
 
 class SqliteStore:
@@ -59,6 +63,13 @@ class SqliteStore:
     on_io: Callable[[str], None] | None = None
     """Called with the name of a step ("create", "open", "commit", "fold", "checkpoint", "close") before it
     touches the disk; what it raises (``OSError``) counts as the storage's own failure.  For tests."""
+
+    kind = ""
+    """Of the file system, such as ``ext4``; known once the tap is open for writing."""
+    probes: tuple[float, ...] = ()
+    """Seconds of the syncs with which the disk was tried at the start."""
+    reserve_refused = ""
+    """Why the WAL could not be given its space."""
 
     sets_aside = False
     """Whether the first commit gives another name to what has ours, see :func:`create_state`."""
@@ -156,7 +167,21 @@ class SqliteStore:
             self._commit(db)
         self._folder.add(turn.number, turn.epoch, link, len(turn.data))
         self._wal_pages += 2 + len(turn.data) // 4000
-        if self._wal_pages > CHECKPOINT_PAGES:
+        if self._wal_pages > 2 * CHECKPOINT_PAGES:
+            self._checkpoint("PASSIVE")  # nobody tends it
+
+    @property
+    def needs_tending(self) -> bool:
+        """Whether the WAL is to be moved into the main file, soon and between two commits."""
+        return self._wal_pages > CHECKPOINT_PAGES and not self._failed
+
+    def tend(self) -> None:
+        """Move the WAL into the main file if it is long: milliseconds, most of them spent on the disk.
+
+        Raises:
+            StorageError: if the storage failed.
+        """
+        if self.needs_tending:
             self._checkpoint("PASSIVE")
 
     def fold(self, rows: int = FOLD_SLICE) -> bool:
@@ -173,7 +198,7 @@ class SqliteStore:
             db.execute("BEGIN")
             more = self._slice(db, rows)
             self._commit(db)
-        if self._wal_pages > CHECKPOINT_PAGES:
+        if self._wal_pages > 2 * CHECKPOINT_PAGES:
             self._checkpoint("PASSIVE")
         return more
 
@@ -208,6 +233,7 @@ class SqliteStore:
 
     def _opened(self) -> sqlite3.Connection:
         if self._db is None:
+            self._check_usable()  # abandoned by another thread meanwhile: never a second connection
             self._open()
         assert self._db is not None
         return self._db
@@ -216,6 +242,9 @@ class SqliteStore:
         """Open for writing and mark the main file open, durably, before the first epoch."""
         with self._io("open"):
             db = self._db = connect(self._path, mode="rw")
+            if self._failed:
+                self.abandon()
+                self._check_usable()
             (mode,) = db.execute("PRAGMA journal_mode=WAL").fetchone()
             if mode != "wal":
                 raise OSError(errno.EIO, f"SQLite answers journal mode {mode}")
@@ -234,7 +263,10 @@ class SqliteStore:
             db.execute("COMMIT")
         self._checkpoint("PASSIVE")
         with self._io("open"):
+            self.kind = kind_of(self._path.parent)
+            self.reserve_refused = make_reserve(wal_path(self._path), RESERVE_BYTES)
             sync_folder(self._path.parent)
+            self.probes = try_disk(wal_path(self._path), RESERVE_BYTES)
 
     def _create(self, base: Image, turn: Turn, link: bytes) -> None:
         """Make the file, first turn and all, and go on as with one that was there."""
@@ -257,21 +289,7 @@ class SqliteStore:
         self._check_usable()
         if self._base is not None:
             raise InternalError(f"{self._path}: nothing was committed yet, so there is nothing to back up")
-        db = self._opened()
-        with temporary_beside(path) as temporary:
-            with closing(sqlite3.connect(temporary, isolation_level=None)) as copy:
-                copy.execute("PRAGMA synchronous=OFF")
-                db.backup(copy)
-                copy.execute("PRAGMA journal_mode=OFF")
-                copy.execute("BEGIN")
-                copy.execute(
-                    "INSERT OR REPLACE INTO mark VALUES (1, ?, ?, ?, ?, ?)",
-                    Mark(os.urandom(8).hex()).columns(),
-                )
-                copy.execute("COMMIT")
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            publish(temporary, path)
+        write_backup(self._opened(), path)
 
     def close(self) -> None:
         """Fold everything, clear the open mark and leave one file.
@@ -283,7 +301,8 @@ class SqliteStore:
         """
         if self._failed:
             return
-        if self._db is not None:
+        db = self._db
+        if db is not None:
             while self.fold(1000):
                 pass
             # The mark goes into the main file last and alone: were it moved with other pages, a power cut
@@ -291,12 +310,12 @@ class SqliteStore:
             self._checkpoint("PASSIVE")
             closed = replace(self._mark, is_open=False, generation=self._mark.generation + 1)
             with self._io("close"):
-                self._db.execute("BEGIN")
-                self._write_mark(self._db, closed)
-                self._db.execute("COMMIT")
+                db.execute("BEGIN")
+                self._write_mark(db, closed)
+                db.execute("COMMIT")
             self._checkpoint("TRUNCATE")
             with self._io("close"):
-                self._db.close()
+                db.close()
                 self._db = None
                 wal_path(self._path).unlink(missing_ok=True)
                 sync_folder(self._path.parent)
@@ -307,9 +326,7 @@ class SqliteStore:
         """Stop at once and write nothing more; the file stays as of the last commit."""
         self._failed = self._failed or "the tap was abandoned"
         if self._db is not None:
-            # Closing would move the WAL into the main file.  The connection is leaked on purpose,
-            # reference and all, so that not even the interpreter's end closes it.
-
+            # Closing would move the WAL.  The connection is leaked: not even the interpreter's end closes it.
             leak(self._db)
             self._db = None
 
@@ -325,18 +342,10 @@ class SqliteStore:
                 self.on_io(step)
             yield
         except (sqlite3.Error, OSError) as error:
-            reason = _reason(error)
+            reason = reason_of(error)
             self._failed = f"the storage failed ({step}: {reason})"
             self.abandon()
             raise StorageError(
                 f"{self._path}: {step}: {reason}",
                 cure="the tap is intact as of the last commit; free the disk",
             ) from error
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, OSError):
-        return error.strerror or type(error).__name__
-    name = getattr(error, "sqlite_errorname", "")
-    text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return f"{text} ({name})" if name else text
