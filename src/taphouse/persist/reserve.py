@@ -19,7 +19,9 @@ import time
 from pathlib import Path
 from typing import Final
 
-__all__ = ["kind_of", "make_reserve", "try_disk"]
+from taphouse.persist.opening import wal_path
+
+__all__ = ["kind_of", "make_reserve", "size_of_wal", "try_disk"]
 
 _PROBE_BYTES: Final = 4096
 _PROBES: Final = 5
@@ -79,6 +81,14 @@ def try_disk(wal: Path, size: int) -> tuple[float, ...]:
         return tuple(took)
     finally:
         os.close(descriptor)
+
+
+def size_of_wal(path: Path) -> int:
+    """Return the bytes of the ``-wal`` file of ``path``; 0 if there is none or it cannot be seen."""
+    try:
+        return wal_path(path).stat().st_size
+    except OSError:
+        return 0
 
 
 def kind_of(folder: Path) -> str:

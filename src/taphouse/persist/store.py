@@ -31,7 +31,7 @@ from taphouse.persist.image import Image
 from taphouse.persist.locks import release_inode
 from taphouse.persist.opening import connect, reason_of, wal_path
 from taphouse.persist.reading import TapInfo, info_of
-from taphouse.persist.reserve import kind_of, make_reserve, try_disk
+from taphouse.persist.reserve import kind_of, make_reserve, size_of_wal, try_disk
 from taphouse.persist.schema import Mark, chain_sum
 from taphouse.persist.tally import Tally
 from taphouse.persist.turns import Outcome, StoreStatistics, Turn
@@ -119,12 +119,10 @@ class SqliteStore:
 
     def statistics(self) -> StoreStatistics:
         """Return what was done since it was opened."""
-        try:
-            wal_bytes = wal_path(self._path).stat().st_size
-        except OSError:
-            wal_bytes = 0  # not begun, or out of reach after a chroot
         return self._tally.statistics(
-            journal_bytes=self._folder.waiting_bytes, wal_pages=self._wal_pages, wal_bytes=wal_bytes
+            journal_bytes=self._folder.waiting_bytes,
+            wal_pages=self._wal_pages,
+            wal_bytes=size_of_wal(self._path),
         )
 
     @property
