@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 __all__ = ["all_containers", "make_thing", "one_change", "steps"]
 
 values = st.recursive(
-    st.integers(0, 3) | st.sampled_from(["a", "b"]),
+    st.integers(0, 3) | st.sampled_from(["a", "b", b"c", None, 0.5]),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(st.sampled_from("abc"), inner, max_size=3)
@@ -80,7 +80,8 @@ def _change(room: Any, thing: Any, step: tuple[int, int, int, Any]) -> None:
             lambda: c.update({key: value, "z": 1}) if not isinstance(c, Counter) else c.update([key]),
             lambda: c.popitem() if c else None,
             lambda: c.move_to_end(next(iter(c)), bool(at % 2)) if c and isinstance(c, OrderedDict) else None,
-        ][what % 7]()
+            lambda: c.__delitem__(key) if key in c else None,
+        ][what % 8]()
     elif isinstance(c, deque):
         [
             lambda: c.append(value),
@@ -92,7 +93,8 @@ def _change(room: Any, thing: Any, step: tuple[int, int, int, Any]) -> None:
             lambda: c.__setitem__(0, value) if c else None,
             lambda: c.__delitem__(-1) if c else None,
             lambda: c.reverse(),
-        ][what % 9]()
+            lambda: c.extendleft([value]),
+        ][what % 10]()
     else:
         [
             lambda: c.append(value),
@@ -105,7 +107,9 @@ def _change(room: Any, thing: Any, step: tuple[int, int, int, Any]) -> None:
             lambda: c.__imul__(2) if len(c) < 10 else None,
             lambda: c.extend([value]),
             lambda: c.sort(key=id),
-        ][what % 10]()
+            lambda: c.__delitem__(-1) if c else None,
+            lambda: c.pop(0) if c else None,
+        ][what % 12]()
 
 
 def make_thing(room: Any) -> Any:

@@ -29,8 +29,6 @@ is_quick(PyObject *value)
 
 static PyObject *slow_write;  /* write(obj, name, value) */
 static PyObject *slow_erase;  /* erase(obj, name) */
-static PyObject *held_types;  /* set: types that must be told when overwritten */
-static PyObject *open_blocks; /* dict: open atomic blocks by thread */
 
 /* ---- Tracked ---------------------------------------------------------- */
 
@@ -39,6 +37,12 @@ typedef struct {
     PyObject *weakrefs;
     Row *row; /* or NULL */
 } Tracked;
+
+static PyTypeObject Tracked_Type;
+
+#include "_changing.h"
+#include "_changes.h"
+#include "_quickening.h"
 
 static PyObject *
 tracked_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
@@ -227,6 +231,7 @@ static PyMethodDef module_methods[] = {
     {"install_types", install_types, METH_VARARGS, "Hand in the types that wrapping knows."},
     {"restore_simple", (PyCFunction)(void (*)(void))restore_simple, METH_FASTCALL,
      "Restore attributes; return the names of those that are not simple, or None."},
+    {"quicken", quicken, METH_O, "Lay C methods over the common changes of a tracked class."},
     {"wrap_alone", wrap_alone, METH_O, "Return the tracked form of a list or dict, or None if there is more to it."},
     {"install", install, METH_VARARGS, "Hand in the slow path: write, erase, quick types, held types, open blocks."},
     {"set_row", (PyCFunction)(void (*)(void))set_row, METH_FASTCALL, "Give a tracked object its row."},

@@ -20,6 +20,7 @@ from taphouse.durable.container import (
 )
 from taphouse.durable.holding import ALONE_IN_METHOD, measure_child
 from taphouse.durable.lists import note_places, prepare_all
+from taphouse.durable.twin import quicken
 
 __all__ = ["TrackedDeque"]
 
@@ -238,4 +239,5 @@ def _fill(fresh: TrackedDeque, plain: deque[Any], adoption: Any) -> None:
 WRAPPERS[deque] = TrackedDeque
 FILL[deque] = _fill
 add_kind(TrackedDeque)
+quicken(TrackedDeque)
 measure_child(deque, lambda child: deque([child]))

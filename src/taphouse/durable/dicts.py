@@ -25,6 +25,7 @@ from taphouse.durable.container import (
 from taphouse.durable.holding import ALONE_IN_SETITEM, measure_child
 from taphouse.durable.kinds import QUICK, SHORT_TEXT, TEXTS
 from taphouse.durable.ownership import HELD, touch
+from taphouse.durable.twin import quicken
 from taphouse.durable.undo import BLOCKS
 
 __all__ = ["DictMethods", "TrackedDict", "fill_dict"]
@@ -254,4 +255,5 @@ def fill_dict(fresh: Any, plain: Any, adoption: Any) -> None:
 WRAPPERS[dict] = TrackedDict
 FILL[dict] = fill_dict
 add_kind(TrackedDict)
+quicken(TrackedDict)
 measure_child(dict, lambda child: {0: child})

@@ -8,6 +8,7 @@ afterwards makes it right.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable
 from sys import getrefcount
 from typing import Any, SupportsIndex
@@ -27,6 +28,7 @@ from taphouse.durable.container import (
 from taphouse.durable.holding import ALONE_IN_METHOD, ALONE_IN_SETITEM, measure_child
 from taphouse.durable.kinds import QUICK, SHORT_TEXT
 from taphouse.durable.ownership import HELD, touch
+from taphouse.durable.twin import quicken
 from taphouse.durable.undo import BLOCKS
 
 __all__ = ["TrackedList", "find_places", "note_places", "prepare_all"]
@@ -262,7 +264,7 @@ class TrackedList(Container, list):  # type: ignore[type-arg]
 
 
 def _position(items: Any, index: Any, message: str) -> int:
-    at: int = index.__index__()
+    at: int = operator.index(index)
     size = len(items)
     if at < 0:
         at += size
@@ -282,4 +284,5 @@ def _fill(fresh: TrackedList, plain: list[Any], adoption: Any) -> None:
 WRAPPERS[list] = TrackedList
 FILL[list] = _fill
 add_kind(TrackedList)
+quicken(TrackedList)
 measure_child(list, lambda child: [child])

@@ -20,6 +20,7 @@ from taphouse.durable.container import (
 from taphouse.durable.dicts import DictMethods, fill_dict
 from taphouse.durable.holding import measure_child
 from taphouse.durable.ownership import path_of
+from taphouse.durable.twin import quicken
 
 __all__ = ["TrackedCounter", "TrackedDefaultDict", "TrackedOrderedDict"]
 
@@ -232,6 +233,9 @@ for _plain, _tracked, _fill in (
     WRAPPERS[_plain] = _tracked
     FILL[_plain] = _fill
     add_kind(_tracked)
+
+quicken(TrackedDefaultDict)
+quicken(TrackedCounter)
 
 measure_child(OrderedDict, lambda child: OrderedDict({0: child}))
 measure_child(defaultdict, lambda child: defaultdict(None, {0: child}))

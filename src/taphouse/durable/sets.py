@@ -19,6 +19,7 @@ from taphouse.durable.container import (
     is_plain_key,
     log_op,
 )
+from taphouse.durable.twin import quicken
 
 __all__ = ["TrackedSet"]
 
@@ -186,3 +187,4 @@ def _fill(fresh: TrackedSet, plain: set[Any], adoption: Any) -> None:
 WRAPPERS[set] = TrackedSet
 FILL[set] = _fill
 add_kind(TrackedSet)
+quicken(TrackedSet)
