@@ -6,7 +6,9 @@ import asyncio
 from typing import Any
 
 from taphouse.durable import Durable, Ledger, attach
+from taphouse.persist import StoreStatistics
 from taphouse.runtime import Epochs
+from taphouse.runtime.pace import EveryTurn
 from taphouse.testing import JumpingClock
 
 __all__ = ["GateBench", "Counter"]
@@ -20,7 +22,7 @@ class Counter(Durable, name="tests.runtime.gatebench.Counter"):
 class GateBench:
     """One durable counter; ``landings`` are the commits in flight, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, pacing: Any = EveryTurn) -> None:
         self.counter = Counter()
         self.ledger = Ledger()
         self.ledger.begin(self.counter)
@@ -29,8 +31,10 @@ class GateBench:
         self.is_inline = False
         self.committed: list[int] = []
         self.failures: list[Exception] = []
+        self.clock = JumpingClock()
+        self.folds = 0
         self.epochs = Epochs(
-            asyncio.get_running_loop(), self.ledger, self, self, JumpingClock(), self.failures.append
+            asyncio.get_running_loop(), self.ledger, self, self, self.clock, self.failures.append, pacing
         )
         self.ledger.on_dirty = self.epochs.changed
         self.ledger.committer = self.epochs
@@ -51,7 +55,12 @@ class GateBench:
 
     def fold(self, rows: int = 200) -> bool:
         """Have nothing to tidy up."""
+        self.folds += 1
         return False
+
+    def statistics(self) -> StoreStatistics:
+        """Be the store in numbers."""
+        return StoreStatistics(journal_bytes=70, wal_bytes=4096, sync_p50_s=0.002)
 
     def land(self) -> None:
         """Let the oldest commit in flight land."""
