@@ -8,6 +8,7 @@ TWINS = {
     "taphouse.durable._tracker": "src/taphouse/durable/_tracker.c",
     "taphouse.persist._codec": "src/taphouse/persist/_codec.c",
     "taphouse.runtime._outbound": "src/taphouse/runtime/_outbound.c",
+    "taphouse.protocols._resp": "src/taphouse/protocols/_resp.c",
 }
 
 HERE = Path(__file__).parent

@@ -53,6 +53,8 @@ TABLE = {
 }
 
 COMMANDS = {spelling.encode(): row for name, row in TABLE.items() for spelling in (name, name.lower())}
+USUAL = {name: row for name, row in COMMANDS.items() if row[0] is not server.quit_}
+"""What can be done in a row: nothing is answered after QUIT."""
 
 
 def find(words):

@@ -1,6 +1,7 @@
 """Requests: bytes become commands, each a list of words.
 
-hiredis parses.  It is as trusting as a client of a server may be, so what a server has to fear is
+What programs send most of the time, whole requests in the usual spelling, taphouse splits; hiredis
+parses the rest.  It is as trusting as a client of a server may be, so what a server has to fear is
 looked for before: arrays that are announced but never sent (it would make room for them), requests
 without end, and words that are none.  Lines as typed by hand ("inline commands") are read here.
 """
@@ -9,6 +10,8 @@ import re
 import shlex
 
 import hiredis
+
+from taphouse.protocols import split_requests
 
 MAX_WORDS = 99_999
 MAX_REQUEST_BYTES = 32 << 20
@@ -66,6 +69,11 @@ class Requests:
         Raises:
             ProtocolError: after ``commands`` got what came before the mistake.
         """
+        if not self.unfinished_bytes and not self._held:
+            taken = split_requests(data, commands, MAX_WORDS)
+            if taken == len(data):
+                return
+            data = data[taken:]
         if self._held:
             data, self._held = self._held + data, b""
         known = len(commands)

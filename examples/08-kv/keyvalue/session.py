@@ -4,10 +4,11 @@ All commands that arrive together are answered by one write.  A client that does
 replies is not read from, and its commands wait.
 """
 
-from keyvalue.commands import COMMANDS, find
+from keyvalue.commands import USUAL, find
 from keyvalue.replies import Refused, error
 from keyvalue.requests import ProtocolError, Requests
 from taphouse import Protocol
+from taphouse.protocols import answer_requests
 
 OUTPUT_BYTES = 256 << 10  # replies gathered for one write
 PATIENCE_S = 60.0  # with a request that has begun and does not go on
@@ -50,19 +51,15 @@ class Session(Protocol):
         """Do the commands that wait, until their replies are more than the client takes."""
         waiting = self.waiting
         while waiting and not self.is_paused:
-            replies, size = [], 0
-            for words in waiting:
+            replies, room = [], OUTPUT_BYTES
+            while len(replies) < len(waiting) and room >= 0 and not self.is_leaving:
                 try:
-                    act, least, most = COMMANDS.get(words[0]) or find(words)
-                    if not least <= len(words) <= most:
-                        find(words)
-                    reply = act(self, words)
+                    room = answer_requests(self, waiting, USUAL, replies, room)
+                    if len(replies) < len(waiting) and room >= 0:
+                        words = waiting[len(replies)]
+                        replies.append(find(words)[0](self, words))
                 except Refused as refused:
-                    reply = refused.reply
-                replies.append(reply)
-                size += len(reply)
-                if size > OUTPUT_BYTES or self.is_leaving:
-                    break
+                    replies.append(refused.reply)
             del waiting[: len(replies)]
             self.statistics.commands += len(replies)
             self.transport.write(b"".join(replies))

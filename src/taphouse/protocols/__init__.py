@@ -20,6 +20,7 @@ from taphouse.protocols.framed import (
 )
 from taphouse.protocols.framers import Framer, FramingError, LengthFramer, LineFramer, NetstringFramer
 from taphouse.protocols.quotes import QuoteOfTheDay, QuoteOfTheDayUDP, Quotes
+from taphouse.protocols.resp import answer_requests, split_requests
 from taphouse.protocols.timeserver import Time, TimeUDP
 
 __all__ = [
@@ -49,4 +50,6 @@ __all__ = [
     "Quotes",
     "Time",
     "TimeUDP",
+    "answer_requests",
+    "split_requests",
 ]
