@@ -72,7 +72,8 @@ class Workshop:
         if compiler is None:
             raise Unavailable("no C compiler: install gcc or clang")
         program = self.folder / "bin" / source.stem
-        if program.exists() and program.stat().st_mtime >= source.stat().st_mtime:
+        newest_s = max(path.stat().st_mtime for path in (source, *source.parent.glob("*.h")))
+        if program.exists() and program.stat().st_mtime >= newest_s:
             return program
         program.parent.mkdir(parents=True, exist_ok=True)
         made = subprocess.run(

@@ -76,7 +76,8 @@ READS = Group(
     title="Reading, beside Redis without a log",
     method=f"GET of {KEYS} keys, none of them changed since it was saved, examples/08-kv beside "
     "redis-server with appendonly no; two redis-benchmark processes of 25 clients each, samples of "
-    f"{SAMPLE_S:g} s; servers started again every 9 rounds. A server_share near 1 means that the server was the limit, not its load.",
+    f"{SAMPLE_S:g} s; servers started again every 9 rounds. A server_share near 1 means that the server was "
+    "the limit, not its load.",
     rounds=45,
     rounds_per_start=9,
     entries=tuple(entries()),
