@@ -12,18 +12,16 @@ commit in whose sync the server dies: all is written, nobody knows how much of i
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from taphouse.persist import building, folding, founding, seeding, store
 from taphouse.persist.records import Epoch
 from taphouse.persist.schema import Mark, chain_sum
-from taphouse.runtime import datagrams, epochs, loop, outbound
+from taphouse.runtime import datagrams, epochs, loop, outbound, tidying, writer
 
 Store: Any = store.SqliteStore
 Epochs: Any = epochs.Epochs
@@ -37,18 +35,8 @@ def shrink() -> None:
     store.FOLD_BYTES = 2000
     store.FOLD_SLICE = 2
     store.CHECKPOINT_PAGES = 60
-    epochs._FOLD_AFTER_S = 0.01
-    epochs._FOLD_AGAIN_S = 0.001
-
-
-def commit_in_thread() -> None:
-    """Commit on a thread, so that commits are in flight while the loop goes on."""
-    commit, thread = Store.commit, ThreadPoolExecutor(1)
-
-    def later(self: Any, turn: Any) -> Any:
-        return asyncio.get_running_loop().run_in_executor(thread, commit, self, turn)
-
-    Store.commit = later
+    tidying._AFTER_S = 0.01
+    tidying._AGAIN_S = 0.001
 
 
 def die_in_sync(number: int) -> None:
@@ -249,8 +237,7 @@ BUGS: dict[Callable[[], None], str] = {
 def main(verb: str, *arguments: str) -> int:
     """Do what the command line says."""
     shrink()
-    if os.environ["CRASHPLANTED_MODE"] == "thread":
-        commit_in_thread()
+    writer.FORCED_PATH = "thread" if os.environ["CRASHPLANTED_MODE"] == "thread" else "inline"
     if os.environ.get("CRASHPLANTED_DIES"):
         die_in_sync(int(os.environ["CRASHPLANTED_DIES"]))
     for bug in BUGS:

@@ -130,7 +130,7 @@ def _actions(start: Start) -> Actions:
         from taphouse.durable import durable
 
         await durable.committed()
-        store.backup(Path(path))
+        await runtime.keeping.backup(Path(path))
         return {"path": path, "epoch": store.epoch}
 
     return Actions(status=status, stop=lambda reason: begin_stop(start, f"of {reason}"), backup=backup)

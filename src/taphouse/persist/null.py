@@ -29,6 +29,11 @@ class NullStore:
     """
 
     path: Path | None = None
+    kind = ""
+    probes: tuple[float, ...] = ()
+    reserve_refused = ""
+    sync_s = 0.0
+    needs_tending = False
 
     def __init__(self, source: str | os.PathLike[str] | None = None) -> None:
         self._image = load_image(Path(source)) if source is not None else None
@@ -67,6 +72,9 @@ class NullStore:
     def fold(self, rows: int = 200) -> bool:
         """Have nothing to tidy up."""
         return False
+
+    def tend(self) -> None:
+        """Have nothing to do."""
 
     def backup(self, path: Path) -> None:
         """Refuse: there is nothing to write.

@@ -71,6 +71,20 @@ class Store(Protocol):
     """Where epochs go.  Nothing above this room knows more about it."""
 
     path: Path | None
+    kind: str
+    """Of the file system, such as ``ext4``; empty if unknown."""
+    probes: tuple[float, ...]
+    """Seconds of the syncs with which the store has tried its disk."""
+    reserve_refused: str
+    """Why there is no reserve; empty if there is one."""
+
+    @property
+    def sync_s(self) -> float:
+        """Seconds of the last sync."""
+
+    @property
+    def needs_tending(self) -> bool:
+        """Whether `tend` has something to do that must not wait for much longer."""
 
     @property
     def info(self) -> TapInfo | None:
@@ -96,6 +110,13 @@ class Store(Protocol):
 
     def fold(self, rows: int = 200) -> bool:
         """Tidy up a little; return whether there is more to do.
+
+        Raises:
+            StorageError: as :meth:`commit`.
+        """
+
+    def tend(self) -> None:
+        """Do what takes the disk long and cannot be done in small parts.
 
         Raises:
             StorageError: as :meth:`commit`.

@@ -7,6 +7,7 @@ chance first.  This module must never know what is committed, or how.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from enum import Enum
@@ -16,6 +17,7 @@ from taphouse.runtime.clock import Clock, Timer
 
 __all__ = ["AwaitedDeadline", "LookCount", "Verdict", "end_process"]
 
+_log = logging.getLogger("taphouse.runtime")
 _LOOKS: Final = 4
 """Looks in one deadline."""
 _STUCK: Final = 3
@@ -65,27 +67,33 @@ class AwaitedDeadline:
     Args:
         limit_s: the deadline; 0 means never.
         clock: for the timer.
-        number: returns which commit is under way, 0 for none.
         on_late: called with True when one is late, with False when that is over.
-        on_stuck: called once when one is not expected to end.
+
+    Attributes:
+        stuck_s: the age at which one is not expected to end any more.
     """
 
-    def __init__(
-        self,
-        limit_s: float,
-        clock: Clock,
-        number: Callable[[], int],
-        on_late: Callable[[bool], None],
-        on_stuck: Callable[[], None],
-    ) -> None:
+    def __init__(self, limit_s: float, clock: Clock, on_late: Callable[[bool], None]) -> None:
+        self.stuck_s = limit_s * _STUCK
+        self._limit_s = limit_s
         self._count = LookCount(limit_s)
         self._clock = clock
-        self._number = number
         self._on_late = on_late
-        self._on_stuck = on_stuck
+        self._number: Callable[[], int] = int
+        self._on_stuck: Callable[[], object] = int
         self._timer: Timer | None = None
         self._is_late = False
         self._is_on = limit_s > 0
+
+    def watch(self, number: Callable[[], int], on_stuck: Callable[[], object]) -> None:
+        """Say what is looked after.
+
+        Args:
+            number: returns which commit is under way, 0 for none.
+            on_stuck: called once when one is not expected to end.
+        """
+        self._number = number
+        self._on_stuck = on_stuck
 
     def begin(self) -> None:
         """A commit is awaited from now on."""
@@ -106,6 +114,10 @@ class AwaitedDeadline:
         is_late = verdict is not Verdict.FINE
         if is_late != self._is_late:
             self._is_late = is_late
+            if is_late:
+                _log.error("a commit takes longer than %g s, new connections are turned away", self._limit_s)
+            else:
+                _log.info("the disk answers again, new connections are let in")
             self._on_late(is_late)
         if verdict is Verdict.STUCK:
             self._is_on = False

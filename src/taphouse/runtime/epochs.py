@@ -17,7 +17,7 @@ import inspect
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
 from taphouse.durable import Ledger, in_atomic
@@ -28,6 +28,7 @@ from taphouse.runtime.clock import Clock, Timer
 from taphouse.runtime.gate import Gate, Gathering, Keeper, Kept
 from taphouse.runtime.pace import EveryTurn, Pacing
 from taphouse.runtime.statistics import EpochMeter, EpochStatistics
+from taphouse.runtime.tidying import Tidying
 
 __all__ = ["Committing", "Epochs", "Freezing"]
 
@@ -35,8 +36,7 @@ _log = logging.getLogger("taphouse.runtime")
 _T = TypeVar("_T")
 _Waiting = list["asyncio.Future[None]"]
 
-_FOLD_AFTER_S = 0.25
-_FOLD_AGAIN_S = 0.01
+_OVER = "the final commit was made; what changes now is not kept"
 
 
 class Freezing(Protocol):
@@ -52,8 +52,8 @@ class Committing(Protocol):
     def commit(self, turn: Any) -> Any:
         """Make ``turn`` durable; may return an awaitable."""
 
-    def fold(self, rows: int = 200) -> bool:
-        """Tidy up a little; True if there is more to do."""
+    def fold(self) -> Any:
+        """Tidy up a little; True, or an awaitable of it, if there is more to do."""
 
     def statistics(self) -> StoreStatistics:
         """Return what was done since it was opened."""
@@ -101,8 +101,9 @@ class Epochs(Gate):
         self._landing: asyncio.Future[Any] | None = None
         self._waiting: list[asyncio.Future[None]] = []
         self._compare_timer: Timer | None = None
-        self._fold_timer: Timer | None = None
         self._in_flight: Kept = []
+        self._aboard: _Waiting = []
+        self._is_over = False
         self._is_overdue = False
         self._meter = EpochMeter()
         self._durations = self._meter.durations
@@ -112,6 +113,7 @@ class Epochs(Gate):
         self._arm = self.pace.arm
         self._closes = self.pace.closes_gate
         self.is_kept = self.pace.keeps
+        self._tidying = Tidying(store.fold, clock, self._is_busy, self.fail)
         self.failure: TaphouseError | None = None
 
     # -- what arms a commit
@@ -148,7 +150,7 @@ class Epochs(Gate):
         self._armed = False
         if self._landing is not None:
             self._is_overdue = True  # the commit in flight starts the next epoch when it lands
-        elif self.failure is None:
+        elif self.failure is None and not self._is_over:
             self._commit()
 
     def _commit(self) -> None:
@@ -165,7 +167,7 @@ class Epochs(Gate):
             self._fail(error, waiting)
             return
         if inspect.isawaitable(outcome):
-            self._in_flight = kept
+            self._in_flight, self._aboard = kept, waiting
             self._landing = asyncio.ensure_future(outcome)
             self._landing.add_done_callback(lambda landed: self._landed(landed, waiting, kept, began))
         else:
@@ -173,7 +175,11 @@ class Epochs(Gate):
 
     def _landed(self, landed: asyncio.Future[Any], waiting: _Waiting, kept: Kept, began: float) -> None:
         self._landing = None
-        self._in_flight = []
+        self._in_flight, self._aboard = [], []
+        if self.failure is not None:
+            # Given up as stuck: whether it has landed or not, nobody is told.
+            landed.cancelled() or landed.exception()
+            return
         if landed.cancelled():
             self._fail(InternalError("a commit was cancelled"), waiting)
             return
@@ -189,8 +195,7 @@ class Epochs(Gate):
             self._durations.append(time.perf_counter() - began)
             if not self.commits & 15:
                 self._meter.sample(kept)
-            if self._fold_timer is None:
-                self._fold_timer = self._clock.call_later(_FOLD_AFTER_S, self._fold)
+            self._tidying.begin()
         for future in waiting:
             if not future.done():
                 future.set_result(None)
@@ -220,21 +225,12 @@ class Epochs(Gate):
         if self.failure is None:
             self.changed()
 
-    def _fold(self) -> None:
-        self._fold_timer = None
-        if self.failure is not None:
-            return
-        if self._landing is not None or (self._armed and self.pace.is_prompt):
-            wait_s = _FOLD_AFTER_S  # busy: folding can wait, clients cannot
-        else:
-            try:
-                if not self._store.fold():
-                    return
-            except Exception as error:
-                self._fail(error, [])
-                return
-            wait_s = _FOLD_AGAIN_S
-        self._fold_timer = self._clock.call_later(wait_s, self._fold)
+    def _is_busy(self) -> bool:
+        return self._landing is not None or (self._armed and self.pace.is_prompt)
+
+    def fail(self, error: BaseException) -> None:
+        """End as a commit that failed ends: the store has failed at something that nobody awaits."""
+        self._fail(error, [])
 
     def _fail(self, error: BaseException, waiting: list[asyncio.Future[None]]) -> None:
         if self.failure is not None:
@@ -245,14 +241,17 @@ class Epochs(Gate):
             error = _caused(kind(f"a commit failed: {type(error).__name__}: {error}"), error)
         self.failure = error
         self.stop_timers()
-        for future in (*waiting, *self._waiting):
+        self._disappoint((*waiting, *self._aboard, *self._waiting), error)
+        self.closed = True
+        self._gathering.drop()
+        self._on_failure(error)
+
+    def _disappoint(self, waiting: Iterable[asyncio.Future[None]], error: TaphouseError) -> None:
+        for future in waiting:
             if not future.done():
                 future.set_exception(error)
                 future.exception()  # seen: a waiter that is gone must not be complained about
         self._waiting = []
-        self.closed = True
-        self._gathering.drop()
-        self._on_failure(error)
 
     # -- durable.committed() and durable.call()
 
@@ -280,6 +279,8 @@ class Epochs(Gate):
         """
         if self.failure is not None:
             raise self.failure
+        if self._is_over:
+            raise StorageError(_OVER)
         future: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append(future)
         self.changed()
@@ -308,15 +309,22 @@ class Epochs(Gate):
             TaphouseError: if that fails, or failed before.
         """
         await self.commit_now()
+        self._is_over = True
+        if self._landing is not None:
+            # What has changed while the final commit was in flight.
+            await asyncio.wait([self._landing])
         self.stop_timers()
+        self._disappoint(self._waiting, StorageError(_OVER))
+        if self.failure is not None:
+            raise self.failure
 
     def stop_timers(self) -> None:
         """Compare and fold no more, and commit nothing by the clock."""
         self.pace.stop()
-        for timer in (self._compare_timer, self._fold_timer):
-            if timer is not None:
-                timer.cancel()
-        self._compare_timer = self._fold_timer = None
+        self._tidying.stop()
+        if self._compare_timer is not None:
+            self._compare_timer.cancel()
+            self._compare_timer = None
 
     def statistics(self) -> EpochStatistics:
         """Return how commits went until now."""

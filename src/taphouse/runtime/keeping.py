@@ -15,29 +15,21 @@ from typing import Any, Protocol
 
 from taphouse.app import Application, label_objects, make_plan, object_label
 from taphouse.durable import Durable, Ledger, attach, oid_of
-from taphouse.errors import TaphouseError
+from taphouse.errors import StorageError, TaphouseError
 from taphouse.persist import NullStore
 from taphouse.runtime.clock import Clock
-from taphouse.runtime.epochs import Committing, Epochs, Freezing
+from taphouse.runtime.deadline import AwaitedDeadline
+from taphouse.runtime.epochs import Epochs, Freezing
 from taphouse.runtime.gate import OPEN, Gate
-from taphouse.runtime.pace import Unkept, find_pace
+from taphouse.runtime.pace import Pacing, Unkept, find_pace
 from taphouse.runtime.statistics import EpochStatistics
+from taphouse.runtime.writer import Writer, Writing
+from taphouse.value import replace
 
-__all__ = ["Keeping", "Storing"]
+__all__ = ["Keeping"]
 
 _log = logging.getLogger("taphouse.runtime")
-
-
-class Storing(Committing, Protocol):
-    """What the runtime needs of a store."""
-
-    path: Any
-
-    def close(self) -> None:
-        """Leave one finished file."""
-
-    def abandon(self) -> None:
-        """Close without writing."""
+_CURE = "the tap is intact as of the last commit that was acknowledged; look at the disk"
 
 
 class _FirstFreezing(Freezing, Protocol):
@@ -55,6 +47,8 @@ class Keeping:
         store: takes the turns; None if they are forgotten.
         on_failure: called once with the error when a commit failed; the store is abandoned then.
         durability: "gate", "interval" or "exit"; without a store it means nothing.
+        deadline_s: the age at which a commit is late; three times as old it is hopeless; 0 means never.
+        on_late: called with True when a commit is late, with False when that is over.
 
     Raises:
         ConfigurationError: if there is no such durability.
@@ -65,24 +59,33 @@ class Keeping:
         app: Application,
         ledger: Ledger | None,
         freezer: _FirstFreezing | None,
-        store: Storing | None,
+        store: Writing | None,
         loop: asyncio.AbstractEventLoop,
         clock: Clock,
         on_failure: Callable[[TaphouseError], None],
         durability: str = "gate",
+        deadline_s: float = 0.0,
+        on_late: Callable[[bool], None] = lambda _is_late: None,
     ) -> None:
         self._app = app
         self._ledger = ledger
         self._freezer = freezer
         self._store: Any = store if store is not None else NullStore()
+        self._writer: Writer | None = None
         self._loop = loop
         self._report = on_failure
+        self._deadline: AwaitedDeadline | None = None
         self._has_begun = False
         self._has_ended = False
         self._epochs: Epochs | None = None
         if ledger is not None and freezer is not None:
-            pacing = find_pace(durability) if self._store.path is not None else Unkept
+            pacing: Pacing = Unkept
+            if store is not None and store.path is not None:
+                pacing = find_pace(durability)
+                self._store = self._writer = Writer(store, loop, deadline_s=deadline_s)
             self._epochs = Epochs(loop, ledger, freezer, self._store, clock, self._failed, pacing)
+            if self._writer is not None:
+                self._watch(self._writer, self._epochs, AwaitedDeadline(deadline_s, clock, on_late))
         self.gate: Gate = self._epochs or OPEN
 
     @property
@@ -145,12 +148,24 @@ class Keeping:
                 _log.info("%s", self.statistics().summary())
         if not self._has_ended:
             self._has_ended = True
-            self._store.close()
+            if (closing := self._store.close()) is not None:
+                await closing
+
+    async def backup(self, path: Any) -> None:
+        """Write the state as of the last commit to ``path``; the loop does not wait for it.
+
+        Raises:
+            CannotCreateError, NotPermittedError: if it cannot be written there.
+        """
+        if (copying := self._store.backup(path)) is not None:
+            await copying
 
     def abandon(self) -> None:
         """Write nothing more and let go of the store's files."""
         if self._epochs is not None:
             self._epochs.stop_timers()
+        if self._deadline is not None:
+            self._deadline.close()
         if not self._has_ended:
             self._has_ended = True
             self._store.abandon()
@@ -167,7 +182,23 @@ class Keeping:
 
     def statistics(self) -> EpochStatistics:
         """Return how commits went."""
-        return self._epochs.statistics() if self._epochs is not None else EpochStatistics()
+        if self._epochs is None:
+            return EpochStatistics()
+        found = self._epochs.statistics()
+        return found if self._writer is None else replace(found, path=self._writer.how)
+
+    def _watch(self, writer: Writer, epochs: Epochs, deadline: AwaitedDeadline) -> None:
+        def stuck() -> None:
+            epochs.fail(
+                StorageError(
+                    f"{writer.path}: the disk has not answered for {deadline.stuck_s:g} s", cure=_CURE
+                )
+            )
+
+        deadline.watch(lambda: writer.awaited, stuck)
+        writer.on_hand = deadline.begin
+        writer.on_failure = epochs.fail
+        self._deadline = deadline
 
     def _plan(self) -> dict[str, Any]:
         ledger = self._ledger

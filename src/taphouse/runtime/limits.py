@@ -35,6 +35,8 @@ class Limits(Value, kw_only=True):
         tls_handshake_s: how long a client may take for the TLS handshake.
         free_space_warn_bytes: below so much free space for the state, a warning is logged; 0 means never.
         free_space_stop_bytes: below so much, new connections are turned away; 0 means never.
+        commit_deadline_s: a commit that takes longer: nobody new is let in; three times as long: the end,
+            with exit code 74; 0 means never.
         schedule_gap_s: overdue delayed calls are started so far apart.
 
     Raises:
@@ -50,6 +52,7 @@ class Limits(Value, kw_only=True):
     tls_handshake_s: float = 20.0
     free_space_warn_bytes: int = 256 * 1024 * 1024
     free_space_stop_bytes: int = 32 * 1024 * 1024
+    commit_deadline_s: float = 10.0
     schedule_gap_s: float = 0.01
 
     def __post_init__(self) -> None:
@@ -67,6 +70,7 @@ class Gatekeeper:
         total: connections that are in.
         refused: connections turned away since the start.
         closed_because: why nobody is let in at the moment; empty if somebody is.
+        late_because: the same, as long as a commit is late.
     """
 
     def __init__(self, limits: Limits, clock: Clock) -> None:
@@ -79,6 +83,7 @@ class Gatekeeper:
         self.total = 0
         self.refused = 0
         self.closed_because = ""
+        self.late_because = ""
         self._empty: asyncio.Future[None] | None = None
 
     async def wait_empty(self) -> None:
@@ -96,6 +101,8 @@ class Gatekeeper:
         """
         if self.closed_because:
             return self._refuse(self.closed_because)
+        if self.late_because:
+            return self._refuse(self.late_because)
         if self.total >= self._most:
             return self._refuse(f"max-connections is {self._most}")
         if self._per_client and host is not None:

@@ -19,13 +19,14 @@ from taphouse.runtime.binding import Address, Sockets
 from taphouse.runtime.clock import Clock, LoopClock
 from taphouse.runtime.context import acting
 from taphouse.runtime.doors import Doors
-from taphouse.runtime.keeping import Keeping, Storing
+from taphouse.runtime.keeping import Keeping
 from taphouse.runtime.limits import Gatekeeper, Limits
 from taphouse.runtime.live import Live
 from taphouse.runtime.scheduler import Scheduler
 from taphouse.runtime.services import ServiceKeeper
 from taphouse.runtime.space import SpaceWatch
 from taphouse.runtime.statistics import RuntimeStatistics
+from taphouse.runtime.writer import Writing
 
 __all__ = ["Runtime"]
 
@@ -83,7 +84,7 @@ class Runtime:
         app: Application,
         ledger: Any = None,
         freezer: Any = None,
-        store: Storing | None = None,
+        store: Writing | None = None,
         *,
         loop: asyncio.AbstractEventLoop | None = None,
         sockets: Sockets | None = None,
@@ -119,6 +120,8 @@ class Runtime:
             self.clock,
             self._storage_failed,
             durability or app.durability,
+            self.limits.commit_deadline_s,
+            self._commit_is_late,
         )
         self.doors = Doors(app, self.loop, self.clock, self.limits, self.gatekeeper, self.keeping.gate)
         self.services = ServiceKeeper(self.clock, self.limits.stop_s, self.fail)
@@ -241,7 +244,7 @@ class Runtime:
     def _become_ready(self) -> None:
         if self._space is not None:
             self._space.look()
-        self._set_ready(self._space is None or not self._space.is_short)
+        self._set_ready(self._can_serve())
 
     # -- STOP
 
@@ -305,9 +308,16 @@ class Runtime:
             if self._on_ready is not None:
                 self._on_ready(ready)
 
+    def _can_serve(self) -> bool:
+        return not (self.gatekeeper.closed_because or self.gatekeeper.late_because)
+
     def _space_changed(self) -> None:
-        if self._space is not None and self._stop_task is None:
-            self._set_ready(not self._space.is_short)
+        if self._start_task is not None and self._start_task.done() and self._stop_task is None:
+            self._set_ready(self._can_serve())
+
+    def _commit_is_late(self, is_late: bool) -> None:
+        self.gatekeeper.late_because = "the disk does not answer" if is_late else ""
+        self._space_changed()
 
     def _note_failure(self, error: BaseException) -> None:
         if self.failure is None:

@@ -24,7 +24,7 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Protocol
 
@@ -47,16 +47,20 @@ class Writing(Protocol):
     """What a writer needs of a store."""
 
     path: Any
-    sync_s: float
-    """Seconds of the last sync."""
-    probes: Sequence[float]
-    """Seconds of the syncs with which the store has tried its disk."""
     kind: str
     """Of the file system, such as ``ext4``; empty if unknown."""
+    probes: tuple[float, ...]
+    """Seconds of the syncs with which the store has tried its disk."""
     reserve_refused: str
     """Why there is no reserve; empty if there is one."""
-    needs_tending: bool
-    """Whether `tend` has something to do that commits should not wait for much longer."""
+
+    @property
+    def sync_s(self) -> float:
+        """Seconds of the last sync."""
+
+    @property
+    def needs_tending(self) -> bool:
+        """Whether `tend` has something to do that must not wait for much longer."""
 
     def commit(self, turn: Any) -> Any:
         """Make ``turn`` durable."""
@@ -166,7 +170,7 @@ class Writer:
             self._tend()
         return outcome
 
-    def fold(self, rows: int = 64) -> Any:
+    def fold(self, *rows: int) -> Any:
         """Tidy up a little: return whether there is more to do, or a future of that.
 
         Raises:
@@ -175,8 +179,8 @@ class Writer:
         if self._ended:
             return False
         if self._out or self._pace.is_slow:
-            return self._hand(self._store.fold, rows)
-        more = self._store.fold(rows)
+            return self._hand(self._store.fold, *rows)
+        more = self._store.fold(*rows)
         if self._store.needs_tending:
             self._tend()
         return more
