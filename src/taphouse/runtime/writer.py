@@ -262,7 +262,7 @@ class Writer:
             if now - self._logged_at >= _SWITCHES_LOGGED_EVERY_S:
                 self._logged_at = now
                 where = "on a thread" if self._pace.is_slow else "on the loop"
-                _log.info("a sync takes %.2f ms: commits wait %s", self._pace.average_s * 1e3, where)
+                _log.debug("a sync takes %.2f ms: commits wait %s", self._pace.average_s * 1e3, where)
         if self._forced:
             self._pace.is_slow = self._forced == "thread"
 
