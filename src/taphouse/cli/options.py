@@ -189,6 +189,14 @@ def _add_limit_options(parser: Parser) -> None:
         help="how long a stop waits for connections to end by themselves",
     )
     group.add_argument(
+        "--commit-deadline",
+        dest="commit_deadline_s",
+        metavar="TIME",
+        type=duration_s,
+        help="turn new connections away while a commit takes longer than TIME, and end after three times as"
+        " long (default: 10s; 0 for never)",
+    )
+    group.add_argument(
         "--free-space-warn",
         dest="free_space_warn_bytes",
         metavar="SIZE",

@@ -22,6 +22,7 @@ LIMIT_OPTIONS = (
     "max_connections_per_client",
     "idle_timeout_s",
     "drain_s",
+    "commit_deadline_s",
     "free_space_warn_bytes",
     "free_space_stop_bytes",
 )
@@ -79,6 +80,7 @@ class Settings(Value, kw_only=True):
     max_connections_per_client: int | None = None
     idle_timeout_s: float | None = None
     drain_s: float | None = None
+    commit_deadline_s: float | None = None
     free_space_warn_bytes: int | None = None
     free_space_stop_bytes: int | None = None
 
