@@ -1,0 +1,137 @@
+"""Each durability with real servers: what a kill takes away, and what it cannot."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+
+from playground import Playground
+from taphouse.app import DURABILITIES
+from taphouse.cli import tap, twistd
+from taphouse.cli.embedding import embedded
+from taphouse.persist import read_info
+
+COUNTER = """\
+import asyncio
+from taphouse import Application, Factory, durable
+
+class Counter(Factory):
+    def __init__(self):
+        self.count = 0
+
+    def add(self):
+        self.count += 1
+
+    async def serve(self, reader, writer):
+        how = await reader.read()
+        if how == b"thread":
+            await asyncio.to_thread(durable.call, self.add)
+        else:
+            self.add()
+        if how == b"committed":
+            await durable.committed()
+        writer.write(b"%d" % self.count)
+
+app = Application("counter", durability="interval")
+app.listenTCP(8123, Counter(), interface="127.0.0.1")
+
+if __name__ == "__main__":
+    app.save("start")
+"""
+process = pytest.mark.process
+
+
+@pytest.fixture
+def counter(playground: Playground) -> Playground:
+    """A folder with counter.py, and a registry of its own."""
+    playground.environment["TAPHOUSE_RUNTIME_DIR"] = str(playground.make_folder(".registry", 0o700))
+    playground.write("counter.py", COUNTER)
+    return playground
+
+
+def start(counter: Playground, durability: str | None = None) -> None:
+    counter.run("tap", "start", "counter.py", *(() if durability is None else ("--durability", durability)))
+
+
+def kill(counter: Playground) -> None:
+    counter.kill(signal.SIGKILL, "counter.pid")
+
+
+def durability_of(counter: Playground) -> str:
+    """Return what `tap status` tells people."""
+    lines = counter.run("tap", "status", "counter").stdout.splitlines()
+    return next(line.split()[1] for line in lines if line.startswith("  durability"))
+
+
+@process
+def test_at_an_interval_a_kill_loses_nothing_that_was_committed_by_the_clock(counter: Playground) -> None:
+    start(counter)
+    state = counter.folder / "counter-shutdown.tap"
+    begun = read_info(state).epoch
+    for n in range(1, 6):
+        assert counter.ask(8123, b"plain") == b"%d" % n
+    counter.wait_until(lambda: read_info(state).epoch > begun, "a commit that nobody asked for")
+    kill(counter)
+    start(counter)
+    assert int(counter.ask(8123, b"plain")) == 6
+    log = counter.read("counter.log")
+    assert "durability interval: a reply may be up to 1 s ahead of the disk" in log
+
+
+@process
+def test_at_exit_a_kill_goes_back_to_the_start_and_a_stop_keeps_all(counter: Playground) -> None:
+    start(counter, "exit")
+    assert [counter.ask(8123, b"plain") for _ in range(3)] == [b"1", b"2", b"3"]
+    status = json.loads(counter.run("tap", "status", "counter", "--json").stdout)
+    assert (status["durability"], status["commits"]) == ("exit", 1)
+    kill(counter)
+    start(counter, "exit")
+    assert [counter.ask(8123, b"plain") for _ in range(3)] == [b"1", b"2", b"3"]
+    counter.kill(signal.SIGTERM, "counter.pid")
+    assert " 2 commits (exit, inline): median " in counter.read("counter.log")
+    start(counter, "exit")
+    assert counter.ask(8123, b"plain") == b"4"
+
+
+@process
+@pytest.mark.parametrize("durability", DURABILITIES)
+def test_what_was_waited_for_survives_a_kill_at_any_durability(counter: Playground, durability: str) -> None:
+    start(counter, durability)
+    assert [counter.ask(8123, how) for how in (b"plain", b"committed")] == [b"1", b"2"]
+    kill(counter)
+    start(counter, durability)
+    assert [counter.ask(8123, how) for how in (b"plain", b"thread")] == [b"3", b"4"]
+    kill(counter)
+    start(counter)
+    assert counter.ask(8123, b"plain") == b"5"
+
+
+@process
+def test_a_tap_says_how_durable_it_is_and_a_run_may_say_otherwise(counter: Playground) -> None:
+    counter.run("python", "counter.py")
+    assert "durability  interval" in counter.run("tap", "show", "counter-start.tap").stdout
+    counter.run("twistd", "-f", "counter-start.tap", "--durability", "gate")
+    assert durability_of(counter) == "gate"
+    assert "durability" not in counter.read("twistd.log")
+    counter.kill()
+    counter.run("twistd", "-f", "counter-shutdown.tap")
+    assert durability_of(counter) == "interval"
+
+
+@pytest.mark.parametrize("command", ["twistd", "run", "start"])
+def test_commands_know_the_durabilities_of_an_application(command: str) -> None:
+    parser = twistd.make_parser() if command == "twistd" else tap.verb_parser(command)
+    (choices,) = [a.choices for a in parser._actions if "--durability" in a.option_strings]
+    assert list(choices or ()) == list(DURABILITIES)
+
+
+def test_an_embedded_run_refuses_a_durability_that_means_nothing() -> None:
+    from taphouse import Application
+
+    app = Application("embedded")
+    for options, said in (({"durability": "often"}, "use gate, interval or exit"),
+                          ({"durability": "exit", "save": False}, "keeps no state")):  # fmt: skip
+        with pytest.raises(ValueError, match=said):
+            embedded(app, **options).__aenter__().send(None)  # type: ignore[arg-type]
