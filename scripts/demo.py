@@ -188,6 +188,8 @@ Look at:
   {example}   the server: no line in it saves anything
   {shown}/twistd.log   what it logged
   {shown}/otk-shutdown.tap   what it remembers
+  docs/durability.md   what a reply promises, and how that is proved
+  ./run losses   the same for Redis, Twisted and gunicorn, and power cuts besides
 
 A reply leaves the server when what it depends on is on disk, not before. So, counted by the clients:
 """)

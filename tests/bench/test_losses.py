@@ -58,7 +58,7 @@ def test_only_a_whole_reply_is_a_reply(language, reply, number):
 
 
 WRITER = """
-import os, signal
+import ctypes, os, signal
 def create(name):
     return os.open(name, os.O_CREAT | os.O_WRONLY)
 def known(name, text):
@@ -69,10 +69,15 @@ synced = known("synced", b"here ")
 os.fsync(synced)
 os.write(synced, b"gone")
 known("never", b"gone")
-with open("stdio", "w") as stdio:
-    stdio.write("here")
-    stdio.flush()
-    os.fdatasync(stdio.fileno())
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+stdio = ctypes.c_void_p(libc.fopen(b"stdio", b"w"))
+for word in (b"here ", b"too"):  # past write(2) as far as anybody can see
+    libc.fputs(word, stdio)
+    libc.fflush(stdio)
+    os.fdatasync(libc.fileno(stdio))
+libc.fputs(b"gone", stdio)
+libc.fflush(stdio)
 new = known("new", b"renamed")
 os.fsync(new)
 os.rename("new", "renamed")
@@ -107,7 +112,7 @@ def test_a_power_cut_leaves_what_was_synced_and_nothing_else(tmp_path):
     assert {file.name: file.read_text() for file in disk.folder.iterdir()} == {
         "synced": "here ",
         "never": "",
-        "stdio": "here",
+        "stdio": "here too",
         "renamed": "renamed",
         "middle": "aabbaa",
         "old": "old",
