@@ -22,12 +22,25 @@ from typing import Final
 
 from taphouse.errors import AlreadyRunningError, CannotCreateError, NotPermittedError
 
-__all__ = ["TapLock", "hold_inode", "is_locked_here", "release_inode", "rename_held"]
+__all__ = [
+    "NameWatch",
+    "TapLock",
+    "hold_inode",
+    "is_locked_here",
+    "lock_path",
+    "release_inode",
+    "rename_held",
+]
 
 _POLL_S: Final = 0.02
 
 _created: dict[Path, int] = {}
 """Locks of taps that this process created, by path: their inode had no name when the lock was asked for."""
+
+
+def lock_path(path: Path) -> Path:
+    """Return where the lock of the tap at ``path`` lies beside it."""
+    return path.with_name(f".{path.name}.lock")
 
 
 class TapLock:
@@ -39,7 +52,7 @@ class TapLock:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(os.path.realpath(path))
-        self._beside = self.path.with_name(f".{self.path.name}.lock")
+        self._beside = lock_path(self.path)
         self._descriptors: list[int] = []
         _alive.add(self)
 
@@ -98,7 +111,10 @@ class TapLock:
             except OSError as error:
                 self._let_go()
                 kind = NotPermittedError if error.errno in (errno.EACCES, errno.EPERM) else CannotCreateError
-                raise kind(f"{path}: {error.strerror}", cure="run as a user who may write there") from error
+                cure = (
+                    "run as a user who may" if kind is NotPermittedError else "choose a folder that you can"
+                )
+                raise kind(f"{path}: {error.strerror}", cure=f"{cure} write there") from error
             self._descriptors.append(descriptor)
             status = os.fstat(descriptor)
             try:
@@ -112,9 +128,37 @@ class TapLock:
         return None
 
 
+class NameWatch:
+    """Which files some names stand for: to notice that somebody moved, removed or replaced one.
+
+    What is written then goes into a file that no start will ever find.
+
+    Args:
+        paths: names of files; one that is missing is not watched.
+    """
+
+    def __init__(self, *paths: Path) -> None:
+        self._files: dict[Path, os.stat_result] = {}
+        for path in paths:
+            with contextlib.suppress(OSError):
+                self._files[path] = os.stat(path, follow_symlinks=False)
+
+    def check(self) -> None:
+        """See that each name still stands for its file.
+
+        Raises:
+            OSError: ESTALE, naming the file.
+        """
+        for path, status in self._files.items():
+            if not _is_named(path, status):
+                raise OSError(errno.ESTALE, f"{path.name} was moved, removed or replaced by somebody else")
+
+
 def _is_named(path: Path, status: os.stat_result) -> bool:
     try:
         now = os.stat(path, follow_symlinks=False)
+    except PermissionError:
+        return True  # a folder that was closed to us: nothing was said about the file
     except OSError:
         return False
     return (now.st_dev, now.st_ino) == (status.st_dev, status.st_ino)

@@ -28,8 +28,9 @@ from taphouse.persist.building import sync_folder
 from taphouse.persist.folding import Folder
 from taphouse.persist.founding import create_file
 from taphouse.persist.image import Image
-from taphouse.persist.locks import release_inode
+from taphouse.persist.locks import NameWatch, lock_path, release_inode
 from taphouse.persist.opening import connect, reason_of, wal_path
+from taphouse.persist.places import failure_of
 from taphouse.persist.reading import TapInfo, info_of
 from taphouse.persist.reserve import kind_of, make_reserve, size_of_wal, try_disk
 from taphouse.persist.schema import Mark, chain_sum
@@ -71,6 +72,7 @@ class SqliteStore:
     reserve_refused = ""
     """Why the WAL could not be given its space."""
 
+    names = NameWatch()  # sees whether the tap's files are still the ones that were opened
     sets_aside = False
     """Whether the first commit gives another name to what has ours, see :func:`create_state`."""
 
@@ -193,6 +195,7 @@ class SqliteStore:
             return False
         db = self._opened()
         with self._io("fold"):
+            self.names.check()
             db.execute("BEGIN")
             more = self._slice(db, rows)
             self._commit(db)
@@ -220,6 +223,7 @@ class SqliteStore:
     def _checkpoint(self, how: str) -> None:
         db = self._opened()
         with self._io("checkpoint"):
+            self.names.check()
             busy, pages, moved = db.execute(f"PRAGMA wal_checkpoint({how})").fetchone()
             if busy or pages != moved:
                 raise OSError(errno.EBUSY, "the WAL could not be moved into the main file")
@@ -264,6 +268,7 @@ class SqliteStore:
             self.kind = kind_of(self._path.parent)
             self.reserve_refused = make_reserve(wal_path(self._path), RESERVE_BYTES)
             sync_folder(self._path.parent)
+            self.names = NameWatch(self._path, wal_path(self._path), lock_path(self._path))
             self.probes = try_disk(wal_path(self._path), RESERVE_BYTES)
 
     def _create(self, base: Image, turn: Turn, link: bytes) -> None:
@@ -340,10 +345,6 @@ class SqliteStore:
                 self.on_io(step)
             yield
         except (sqlite3.Error, OSError) as error:
-            reason = reason_of(error)
-            self._failed = f"the storage failed ({step}: {reason})"
+            self._failed = f"the storage failed ({step}: {reason_of(error)})"
             self.abandon()
-            raise StorageError(
-                f"{self._path}: {step}: {reason}",
-                cure="the tap is intact as of the last commit; free the disk",
-            ) from error
+            raise failure_of(self._path, step, error) from error
