@@ -14,6 +14,7 @@ from taphouse.app import (
     Listener,
     Protocol,
 )
+from taphouse.durable import Ledger, attach, raw_state
 from taphouse.errors import ConfigurationError
 
 
@@ -273,3 +274,34 @@ def test_an_addition_the_runtime_refuses_is_not_recorded(app: Application) -> No
         app.connectTCP("localhost", 1, Keys())
     assert app.listeners == []
     assert app.connectors == []
+
+
+def test_an_application_says_how_durable_it_is() -> None:
+    """Gate if it says nothing; what there is not is refused where it is assigned, and nothing changes."""
+    app = Application("otk")
+    assert app.durability == "gate"
+    app.durability = "interval"
+    for wrong in ("often", "", None, 1, ["gate"], "GATE"):
+        with pytest.raises(ValueError, match="is not known; use gate, interval or exit"):
+            app.durability = wrong  # type: ignore[assignment]
+    assert app.durability == "interval"
+    with pytest.raises(ValueError, match="use gate, interval or exit"):
+        Application("otk", durability="always")
+
+
+def test_a_durability_is_tracked_like_any_attribute() -> None:
+    """It belongs to the state of a server that builds its application from a tap."""
+    app = Application("otk", durability="exit")
+    ledger = Ledger()
+    ledger.begin(app)
+    attach(app, ledger, ledger.new_oid())
+    ledger.drain()
+    app.durability = "gate"
+    assert ledger.drain().dirty == [app]
+    assert raw_state(app)["durability"] == "gate"
+
+
+def test_statistics_are_those_of_a_run(app: Application) -> None:
+    """Asked for without one, the application says so."""
+    with pytest.raises(RuntimeError, match="application otk does not run"):
+        app.statistics()

@@ -103,6 +103,7 @@ def test_a_plan_is_readable_json(app: Application) -> None:
     plan = make_plan(app)
     assert json.loads(json.dumps(plan)) == plan
     assert (plan["name"], plan["uid"], plan["gid"]) == ("otk", "nobody", 0)
+    assert plan["durability"] == "gate"
     assert plan["listeners"][0] == {
         "label": "tcp:8123",
         "kind": "tcp",

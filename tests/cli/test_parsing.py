@@ -57,6 +57,7 @@ def test_a_stray_word_is_refused() -> None:
         (["-f", "a.tap", "--drop", "Keys#1"], "--drop only means something with -y"),
         (["-o", "-f", "a.tap", "--fresh"], "-o keeps no state"),
         (["-o", "--state", "a.tap"], "-o keeps no state"),
+        (["-o", "-f", "a.tap", "--durability", "exit"], "-o keeps no state, --durability says when"),
         (["--state", "a.tap", "--fresh"], "--fresh needs something to begin from"),
         (["--syslog", "-l", "x.log"], "--syslog and --logfile"),
         (["--prefix", "x"], "--prefix only means something with --syslog"),

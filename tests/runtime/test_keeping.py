@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from taphouse.app import Application, Factory, Protocol, Service, make_plan
-from taphouse.durable import Ledger, durable, find_registered, oid_of
-from taphouse.errors import InternalError, WrongThreadError
+from taphouse.durable import Ledger, durable, find_registered, oid_of, raw_state
+from taphouse.errors import ConfigurationError, InternalError, WrongThreadError
 from taphouse.persist import Freezer, NullStore, create_state, open_state, read_info, thaw, write_seed
 from taphouse.runtime import Runtime
 
@@ -185,6 +185,40 @@ def test_a_start_that_fails_before_the_first_commit_leaves_no_file(run_fast, tmp
         runtime = runtime_of(app, create_state(tmp_path / "kept-shutdown.tap", seed=None))
         with pytest.raises(InternalError):
             await runtime.start()
+
+    run_fast(main())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("word", "mode"), [(None, "gate"), ("exit", "exit")])
+def test_a_tap_of_a_time_without_durabilities_means_the_gate(run_fast, tmp_path, word, mode):
+    path = tmp_path / "kept-start.tap"
+    app = build()
+    if word is None:
+        del app.durability
+        assert "durability" not in raw_state(app)
+    else:
+        app.durability = word
+    plan = make_plan(app)
+    write_seed(path, app, lambda oids: {name: part for name, part in plan.items() if name != "durability"})
+
+    async def main():
+        store = create_state(tmp_path / "kept-shutdown.tap", seed=path)
+        thawed = thaw(store, lambda record: find_registered(record.name))
+        runtime = runtime_of(thawed.root, store, thawed.ledger)
+        await runtime.start()
+        assert runtime.statistics().epochs.mode == mode
+        await runtime.stop()
+
+    run_fast(main())
+
+
+def test_a_tap_with_a_durability_that_there_is_not_does_not_start(run_fast, tmp_path):
+    async def main():
+        app = build()
+        raw_state(app)["durability"] = "often"
+        with pytest.raises(ConfigurationError, match="'often' is not known; use --durability gate"):
+            runtime_of(app, create_state(tmp_path / "kept-shutdown.tap", seed=None))
 
     run_fast(main())
     assert list(tmp_path.iterdir()) == []
