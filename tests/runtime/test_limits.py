@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import resource
+from types import SimpleNamespace
 
 import pytest
 
-from taphouse.errors import ConfigurationError
+from taphouse.errors import ConfigurationError, StorageError
 from taphouse.runtime import Limits
 from taphouse.runtime.limits import Gatekeeper
 from taphouse.runtime.space import SpaceWatch
@@ -54,45 +57,146 @@ def test_the_count_of_a_client_is_forgotten_when_it_has_left():
     assert keeper._hosts == {}
 
 
+class Disk:
+    """A disk as statvfs(3) tells it, and what a watch made of it."""
+
+    def __init__(self):
+        self.free, self.inodes, self.flags = 1000, 1_000_000, 0
+        self.clock = JumpingClock()
+        self.keeper = Gatekeeper(Limits(), self.clock)
+        self.changes, self.spent, self.lost = [], [], []
+        self.gone = ""
+
+    def statvfs(self, _directory):
+        return SimpleNamespace(
+            f_bavail=self.free, f_frsize=1, f_files=9, f_favail=self.inodes, f_flag=self.flags
+        )
+
+    def check(self):
+        if self.gone:
+            raise OSError(errno.ESTALE, self.gone)
+
+    def watch(self):
+        limits = Limits(free_space_warn_bytes=500, free_space_stop_bytes=100, free_space_fail_bytes=10)
+
+        def changed():
+            self.changes.append(watch.is_short)
+
+        watch = SpaceWatch(
+            "/state/a.tap",
+            limits,
+            self.keeper,
+            self.clock,
+            changed,
+            on_spent=self.spent.append,
+            on_lost=self.lost.append,
+            names=self,
+            statvfs=self.statvfs,
+        )
+        return watch
+
+
 def test_a_disk_that_fills_up_warns_then_turns_away_then_lets_in_again(run_fast, caplog):
     caplog.set_level("INFO")
 
     async def main():
-        clock, free, changes = JumpingClock(), [1000], []
-        keeper = Gatekeeper(Limits(), clock)
-        watch = SpaceWatch(
-            "/state",
-            Limits(free_space_warn_bytes=500, free_space_stop_bytes=100),
-            keeper,
-            clock,
-            lambda: changes.append(watch.is_short),
-            free_bytes=lambda _directory: free[0],
-        )
+        disk = Disk()
+        watch = disk.watch()
         watch.look()
-        assert keeper.enter(None)
-        free[0] = 400
-        await clock.jump(5)
+        assert disk.keeper.enter(None)
+        disk.free = 400
+        await disk.clock.jump(5)
         assert "/state: only" in caplog.messages[-1]
-        assert keeper.enter(None)
-        free[0] = 50
-        await clock.jump(5)
-        assert not keeper.enter(None)
-        free[0] = 900
-        await clock.jump(5)
-        assert keeper.enter(None)
-        assert changes == [True, False]
+        assert disk.keeper.enter(None)
+        disk.free = 50
+        await disk.clock.jump(1)
+        assert not disk.keeper.enter(None)
+        disk.free = 900
+        await disk.clock.jump(0.25)
+        assert disk.keeper.enter(None)
+        assert disk.changes == [True, False]
+        assert not disk.spent
         watch.close()
-        assert clock.waiting == 0
+        assert disk.clock.waiting == 0
 
     run_fast(main())
     assert sum("MB free" in message for message in caplog.messages) == 1
+
+
+def test_below_the_last_mark_the_server_is_stopped_while_it_can(run_fast):
+    async def main():
+        disk = Disk()
+        watch = disk.watch()
+        watch.refuse_if_spent()
+        watch.look()
+        disk.free = 50
+        await disk.clock.jump(5)
+        disk.free = 9
+        await disk.clock.jump(0.25)
+        (error,) = disk.spent
+        assert error.exit_code == 74
+        assert "/state/a.tap: only 0 kB are free" in str(error)
+        assert "--free-space-fail" in error.cure
+        assert disk.clock.waiting == 0
+        with pytest.raises(StorageError, match="kB are free"):
+            watch.refuse_if_spent()
+
+    run_fast(main())
+
+
+def test_a_disk_without_inodes_lets_nobody_in_but_goes_on(run_fast, caplog):
+    async def main():
+        disk = Disk()
+        disk.inodes = 50
+        watch = disk.watch()
+        watch.look()
+        assert "inodes for 50 files" in caplog.messages[-1]
+        assert disk.keeper.enter(None)
+        disk.inodes = 0
+        await disk.clock.jump(1)
+        assert not disk.keeper.enter(None)
+        assert not disk.spent
+        assert not disk.lost
+        watch.close()
+
+    run_fast(main())
+
+
+@pytest.mark.parametrize("how", ["read-only", "replaced"])
+def test_a_place_where_nothing_can_be_committed_any_more_is_lost(run_fast, how):
+    async def main():
+        disk = Disk()
+        disk.watch().look()
+        if how == "read-only":
+            disk.flags = os.ST_RDONLY
+        else:
+            disk.gone = "a.tap was replaced"
+        await disk.clock.jump(5)
+        (error,) = disk.lost
+        assert error.exit_code == 74
+        assert how in str(error)
+        assert not disk.spent
+        assert disk.clock.waiting == 0
+
+    run_fast(main())
+
+
+def test_where_there_is_no_state_there_is_nothing_to_watch(run_fast):
+    async def main():
+        clock = JumpingClock()
+        watch = SpaceWatch("", Limits(), Gatekeeper(Limits(), clock), clock, *[pytest.fail] * 3)
+        watch.refuse_if_spent()
+        watch.look()
+        assert clock.waiting == 0
+
+    run_fast(main())
 
 
 def test_a_directory_out_of_reach_turns_nobody_away(run_fast):
     async def main():
         clock = JumpingClock()
         keeper = Gatekeeper(Limits(), clock)
-        watch = SpaceWatch("/no/such/place", Limits(), keeper, clock, lambda: None)
+        watch = SpaceWatch("/no/such/place/a.tap", Limits(), keeper, clock, *[pytest.fail] * 3)
         watch.look()
         assert keeper.enter(None)
         watch.close()

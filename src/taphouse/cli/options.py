@@ -201,7 +201,7 @@ def _add_limit_options(parser: Parser) -> None:
         dest="free_space_warn_bytes",
         metavar="SIZE",
         type=bytes_size,
-        help="warn, and be not ready, while the state's disk has less than SIZE left",
+        help="warn while the state's disk has less than SIZE left",
     )
     group.add_argument(
         "--free-space-stop",
@@ -209,4 +209,11 @@ def _add_limit_options(parser: Parser) -> None:
         metavar="SIZE",
         type=bytes_size,
         help="turn new connections away while the state's disk has less than SIZE left",
+    )
+    group.add_argument(
+        "--free-space-fail",
+        dest="free_space_fail_bytes",
+        metavar="SIZE",
+        type=bytes_size,
+        help="stop in order, with status 74, when the state's disk has less than SIZE left",
     )

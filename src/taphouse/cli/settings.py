@@ -25,6 +25,7 @@ LIMIT_OPTIONS = (
     "commit_deadline_s",
     "free_space_warn_bytes",
     "free_space_stop_bytes",
+    "free_space_fail_bytes",
 )
 """Fields of `Settings` that become the runtime's limits, under the same names."""
 
@@ -83,6 +84,7 @@ class Settings(Value, kw_only=True):
     commit_deadline_s: float | None = None
     free_space_warn_bytes: int | None = None
     free_space_stop_bytes: int | None = None
+    free_space_fail_bytes: int | None = None
 
     def limits(self) -> dict[str, int | float]:
         """Return the limits that were given, by the runtime's names for them."""

@@ -58,6 +58,8 @@ class Start:
         self.sockets: Sockets | None = None
         self.choice: Choice | None = None
         self.plan: dict[str, Any] = {}
+        self.notes: list[str] = []
+        """Warnings from before there was a log."""
         self.loader: ModuleLoader | None = None
         self.modules: dict[str, Any] | None = None
         self.store: Store | None = None

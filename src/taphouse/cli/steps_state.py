@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import logging
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taphouse.cli.start import Start
@@ -101,6 +102,8 @@ def load_application(start: Start) -> None:
     start.application = loaded.application
     for line in loaded.notes:
         _log.info("%s", line)
+    for line in start.notes:
+        _log.warning("%s", line)
     if not settings.save:
         _log.warning("State is not saved: what changes is forgotten at the end.")
     _log.info("Loaded.")
@@ -165,8 +168,9 @@ def _now() -> str:
 
 
 def _lock(start: Start, path: str) -> None:
-    from taphouse.persist import TapLock
+    from taphouse.persist import TapLock, check_place
 
+    start.notes.extend(filter(None, [check_place(Path(os.path.realpath(path)).parent)]))
     lock = TapLock(path)
     waited_s = 0.0
     while True:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from taphouse.persist.inert import Inert as Inert
     from taphouse.persist.locks import TapLock as TapLock
     from taphouse.persist.null import NullStore as NullStore
+    from taphouse.persist.places import check_place as check_place
     from taphouse.persist.reading import TapInfo as TapInfo
     from taphouse.persist.reading import copy_tap_files as copy_tap_files
     from taphouse.persist.reading import read_info as read_info
@@ -56,6 +57,7 @@ __all__ = [
     "Thawed",
     "Turn",
     "check_integrity",
+    "check_place",
     "copy_tap_files",
     "create_state",
     "open_state",
@@ -78,6 +80,7 @@ if not TYPE_CHECKING:  # a type checker knows every name; it should miss the oth
             "inert": ["Inert"],
             "locks": ["TapLock"],
             "null": ["NullStore"],
+            "places": ["check_place"],
             "reading": ["TapInfo", "copy_tap_files", "read_info"],
             "replacing": ["replace_tap", "set_aside"],
             "seeding": ["write_seed"],

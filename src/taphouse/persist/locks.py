@@ -132,13 +132,13 @@ class NameWatch:
     """Which files some names stand for: to notice that somebody moved, removed or replaced one.
 
     What is written then goes into a file that no start will ever find.
-
-    Args:
-        paths: names of files; one that is missing is not watched.
     """
 
-    def __init__(self, *paths: Path) -> None:
+    def __init__(self) -> None:
         self._files: dict[Path, os.stat_result] = {}
+
+    def watch(self, *paths: Path) -> None:
+        """From now on these names have to stand for what they stand for now; a missing one is not watched."""
         for path in paths:
             with contextlib.suppress(OSError):
                 self._files[path] = os.stat(path, follow_symlinks=False)

@@ -153,7 +153,7 @@ def check_place(folder: Path) -> str:
     return warning
 
 
-def failure_of(path: Path, step: str, error: BaseException) -> StorageError:
+def failure_of(path: Path, step: str, error: Exception) -> StorageError:
     """Return what to tell the operator about a failure of the storage: what, and what to do.
 
     Args:

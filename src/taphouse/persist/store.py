@@ -72,13 +72,13 @@ class SqliteStore:
     reserve_refused = ""
     """Why the WAL could not be given its space."""
 
-    names = NameWatch()  # sees whether the tap's files are still the ones that were opened
     sets_aside = False
     """Whether the first commit gives another name to what has ours, see :func:`create_state`."""
 
     def __init__(self, path: Path, image: Image, *, exists: bool) -> None:
         self.path: Path | None = path
         self._path = path
+        self.names = NameWatch()  # sees whether the tap's files are still the ones that were opened
         self._image: Image | None = image
         self._has_rows = bool(image.pages or image.journal)
         self._info = info_of(image, path)
@@ -268,7 +268,7 @@ class SqliteStore:
             self.kind = kind_of(self._path.parent)
             self.reserve_refused = make_reserve(wal_path(self._path), RESERVE_BYTES)
             sync_folder(self._path.parent)
-            self.names = NameWatch(self._path, wal_path(self._path), lock_path(self._path))
+            self.names.watch(self._path, wal_path(self._path), lock_path(self._path))
             self.probes = try_disk(wal_path(self._path), RESERVE_BYTES)
 
     def _create(self, base: Image, turn: Turn, link: bytes) -> None:

@@ -160,6 +160,11 @@ class Keeping:
         if (copying := self._store.backup(path)) is not None:
             await copying
 
+    def fail(self, error: TaphouseError) -> None:
+        """End as if a commit had failed: none can be made any more."""
+        if self._epochs is not None:
+            self._epochs.fail(error)
+
     def abandon(self) -> None:
         """Write nothing more and let go of the store's files."""
         if self._epochs is not None:
@@ -177,7 +182,8 @@ class Keeping:
             self._ledger.committer = None
             self._ledger.close(f"application {self._app.name} has stopped")
         use_gate = getattr(self._loop, "use_gate", None)
-        if use_gate is not None and self._has_begun:
+        # After a failure the gate stays shut: tasks that still run have seen what is not on the disk.
+        if use_gate is not None and self._has_begun and self.failure is None:
             use_gate(OPEN)
 
     def statistics(self) -> EpochStatistics:

@@ -35,6 +35,7 @@ class Limits(Value, kw_only=True):
         tls_handshake_s: how long a client may take for the TLS handshake.
         free_space_warn_bytes: below so much free space for the state, a warning is logged; 0 means never.
         free_space_stop_bytes: below so much, new connections are turned away; 0 means never.
+        free_space_fail_bytes: below so much, the server stops in order, with exit code 74; 0 means never.
         commit_deadline_s: a commit that takes longer: nobody new is let in; three times as long: the end,
             with exit code 74; 0 means never.
         schedule_gap_s: overdue delayed calls are started so far apart.
@@ -52,6 +53,7 @@ class Limits(Value, kw_only=True):
     tls_handshake_s: float = 20.0
     free_space_warn_bytes: int = 256 * 1024 * 1024
     free_space_stop_bytes: int = 32 * 1024 * 1024
+    free_space_fail_bytes: int = 4 * 1024 * 1024
     commit_deadline_s: float = 10.0
     schedule_gap_s: float = 0.01
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -126,11 +125,16 @@ class Runtime:
         self.doors = Doors(app, self.loop, self.clock, self.limits, self.gatekeeper, self.keeping.gate)
         self.services = ServiceKeeper(self.clock, self.limits.stop_s, self.fail)
         self.scheduler = Scheduler(app, self.clock, self.limits.schedule_gap_s)
-        self._space: SpaceWatch | None = None
-        path = getattr(store, "path", None)
-        if path:
-            directory = os.path.dirname(os.path.abspath(path))
-            self._space = SpaceWatch(directory, self.limits, self.gatekeeper, self.clock, self._space_changed)
+        self._space = SpaceWatch(
+            str(getattr(store, "path", None) or ""),
+            self.limits,
+            self.gatekeeper,
+            self.clock,
+            self._space_changed,
+            on_spent=self.fail,
+            on_lost=self.keeping.fail,
+            names=getattr(store, "names", None),
+        )
 
     # -- the verbs
 
@@ -229,6 +233,7 @@ class Runtime:
         self.scheduler.anchor()
 
     async def _first_commit(self) -> None:
+        self._space.refuse_if_spent()
         await self.keeping.begin()
         self._committed_once = True
 
@@ -242,8 +247,7 @@ class Runtime:
         self.scheduler.start()
 
     def _become_ready(self) -> None:
-        if self._space is not None:
-            self._space.look()
+        self._space.look()
         self._set_ready(self._can_serve())
 
     # -- STOP
@@ -267,8 +271,7 @@ class Runtime:
         self._stopped.set()
 
     def _leave_ready(self) -> None:
-        if self._space is not None:
-            self._space.close()
+        self._space.close()
         self._set_ready(False)
 
     async def _stop_schedule(self) -> None:
