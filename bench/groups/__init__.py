@@ -1,6 +1,7 @@
 """The groups of rows: one file each. A file and its line here add their rows to the run and the table."""
 
 from bench.groups.assignment import ASSIGNMENT
+from bench.groups.bigdict import BIGDICT
 from bench.groups.connections import CONNECTIONS
 from bench.groups.databases import DATABASES
 from bench.groups.freezing import FREEZING
@@ -19,6 +20,7 @@ GROUPS = (
     CONNECTIONS,
     DATABASES,
     LATENCY,
+    BIGDICT,
     REQUESTS,
     STARTUP,
     FREEZING,

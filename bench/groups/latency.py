@@ -80,8 +80,8 @@ LATENCY = Group(
     name="latency",
     title="Latency at half load",
     method=f"INCR of 10,000 keys over {CLIENTS} connections at random moments, at half of the highest rate "
-    "of the slower server (measured just before); a latency begins when the request was meant to be sent; every "
-    "reply has to be one more than the last of its key, checked by a generator in C; samples of "
+    "of the slower server (measured just before); a latency begins when the request was meant to be sent; "
+    "every reply has to be one more than the last of its key, checked by a generator in C; samples of "
     f"{SAMPLE_S:g} s, servers started again every 9 rounds. late_p99_us is the lateness of the generator.",
     rounds=45,
     rounds_per_start=9,
