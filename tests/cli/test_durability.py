@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 
 import pytest
 
-from playground import Playground
+from playground import PATIENCE_S, Playground
 from taphouse.app import DURABILITIES
 from taphouse.cli import tap, twistd
 from taphouse.cli.embedding import embedded
@@ -39,6 +40,21 @@ app.listenTCP(8123, Counter(), interface="127.0.0.1")
 
 if __name__ == "__main__":
     app.save("start")
+"""
+SLOW = """\
+import os, sys, time
+from taphouse.cli.twistd import main
+from taphouse.persist import SqliteStore
+from taphouse.runtime import writer
+
+def on_io(step):
+    while step == "commit" and os.path.exists("stuck"):
+        open("seen", "w").close()
+        time.sleep(0.002)
+
+SqliteStore.on_io = staticmethod(on_io)
+writer.FORCED_PATH = "thread"
+sys.exit(main(sys.argv[1:]))
 """
 process = pytest.mark.process
 
@@ -78,6 +94,39 @@ def test_at_an_interval_a_kill_loses_nothing_that_was_committed_by_the_clock(cou
     assert int(counter.ask(8123, b"plain")) == 6
     log = counter.read("counter.log")
     assert "durability interval: a reply may be up to 1 s ahead of the disk" in log
+
+
+@process
+def test_output_waits_for_a_stuck_disk_behind_the_gate_and_only_there(counter: Playground) -> None:
+    counter.write("slow.py", SLOW)
+    stuck, seen = counter.folder / "stuck", counter.folder / "seen"
+
+    def status(what: str) -> object:
+        return json.loads(counter.run("tap", "status", "counter", "--json").stdout)[what]
+
+    for durability in ("interval", "gate"):
+        counter.run("python", "slow.py", "-y", "counter.py", "--durability", durability)
+        stuck.touch()
+        address = ("127.0.0.1", counter.port(8123))
+        with socket.create_connection(address, timeout=PATIENCE_S) as client:
+            client.sendall(b"plain")
+            client.shutdown(socket.SHUT_WR)
+            counter.wait_until(seen.exists, "the commit")
+            if durability == "interval":
+                assert client.recv(10) == b"1"
+                assert counter.ask(8123, b"plain") == b"2"
+                assert (status("commits"), status("commit_path")) == (1, "thread")
+            else:
+                counter.wait_until(lambda: status("held") == {"now_bytes": 1, "most_bytes": 1}, "a reply")
+                client.setblocking(False)
+                with pytest.raises(BlockingIOError):
+                    client.recv(10)
+                stuck.unlink()
+                client.settimeout(PATIENCE_S)
+                assert client.recv(10) == b"3"
+        stuck.unlink(missing_ok=True)
+        counter.kill()
+        seen.unlink()
 
 
 @process

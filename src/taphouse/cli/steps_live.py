@@ -82,9 +82,13 @@ def _has_terminal() -> bool:
 async def say_ready(start: Start) -> None:
     """Answer on the control socket, and let the command that waits return 0; the terminal is given back."""
     from taphouse.control import ControlServer
+    from taphouse.runtime import Connection, Owner
 
     if start.registration is not None:
-        start.control = ControlServer(start.registration, _actions(start))
+        operators = Owner()  # nothing of what they are told is the application's state: no gate for them
+        start.control = ControlServer(
+            start.registration, _actions(start), dressed=lambda caller: Connection(operators, caller)
+        )
         await start.control.start()
     if start.readiness.is_detached and start.logs is not None:
         start.logs.redirect_stdio()

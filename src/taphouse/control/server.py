@@ -51,11 +51,21 @@ class ControlServer:
         registration: entry and listening socket.
         actions: what the verbs do.
         idle_s: seconds a caller may take for a request.
+        dressed: makes of a caller's protocol the one that the loop gets; for a loop that holds output back
+            while the disk works, as it must not do here: an operator asks when the disk is stuck.
     """
 
-    def __init__(self, registration: Registration, actions: Actions, *, idle_s: float = _IDLE_S) -> None:
+    def __init__(
+        self,
+        registration: Registration,
+        actions: Actions,
+        *,
+        idle_s: float = _IDLE_S,
+        dressed: Callable[[asyncio.Protocol], asyncio.BaseProtocol] = lambda protocol: protocol,
+    ) -> None:
         self.registration = registration
         self._actions = actions
+        self._dressed = dressed
         self._idle_s = idle_s
         self._callers: set[asyncio.Task[None]] = set()
         self._server: asyncio.AbstractServer | None = None
@@ -65,9 +75,14 @@ class ControlServer:
 
     async def start(self) -> None:
         """Begin to answer, also those who connected before."""
-        self._server = await asyncio.start_unix_server(
-            self._serve, sock=self.registration.socket, limit=REQUEST_BYTES
-        )
+        loop = asyncio.get_running_loop()
+
+        def make() -> asyncio.BaseProtocol:
+            # What asyncio.start_unix_server() does, and dressed.
+            reader = asyncio.StreamReader(limit=REQUEST_BYTES, loop=loop)
+            return self._dressed(asyncio.StreamReaderProtocol(reader, self._serve, loop=loop))
+
+        self._server = await loop.create_unix_server(make, sock=self.registration.socket)
 
     async def close(self) -> None:
         """Stop answering, and leave the registry."""
