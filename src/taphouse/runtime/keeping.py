@@ -127,7 +127,7 @@ class Keeping:
         self._has_begun = True
         pace = self._epochs.pace
         if pace.notice:
-            _log.warning("durability %s: %s", pace.mode, pace.notice)
+            _log.info("durability %s: %s", pace.mode, pace.notice)
         self._epochs.plan_changed(self._plan)
         await self._epochs.commit_now()
 
