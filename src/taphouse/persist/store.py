@@ -36,6 +36,7 @@ from taphouse.persist.reserve import kind_of, make_reserve, size_of_wal, try_dis
 from taphouse.persist.schema import Mark, chain_sum
 from taphouse.persist.tally import Tally
 from taphouse.persist.turns import Outcome, StoreStatistics, Turn
+from taphouse.persist.walfile import count_frames
 from taphouse.value import replace
 
 __all__ = ["SqliteStore"]
@@ -65,12 +66,9 @@ class SqliteStore:
     """Called with the name of a step ("create", "open", "commit", "fold", "checkpoint", "close") before it
     touches the disk; what it raises (``OSError``) counts as the storage's own failure.  For tests."""
 
-    kind = ""
-    """Of the file system, such as ``ext4``; known once the tap is open for writing."""
+    kind = reserve_refused = ""
     probes: tuple[float, ...] = ()
-    """Seconds of the syncs with which the disk was tried at the start."""
-    reserve_refused = ""
-    """Why the WAL could not be given its space."""
+    """What was found out about the disk when the tap was opened for writing, see `Store`."""
 
     sets_aside = False
     """Whether the first commit gives another name to what has ours, see :func:`create_state`."""
@@ -94,7 +92,7 @@ class SqliteStore:
         self._db: sqlite3.Connection | None = None
         self._failed = ""
         self._wal_pages = 0
-        self._renew_mark = False
+        self._is_counting = self._renew_mark = False
         self._tally = Tally()
 
     # --- what others ask ---------------------------------------------------------------------
@@ -121,11 +119,8 @@ class SqliteStore:
 
     def statistics(self) -> StoreStatistics:
         """Return what was done since it was opened."""
-        return self._tally.statistics(
-            journal_bytes=self._folder.waiting_bytes,
-            wal_pages=self._wal_pages,
-            wal_bytes=size_of_wal(self._path),
-        )
+        wal_bytes = size_of_wal(self._path)
+        return self._tally.statistics(self._folder.waiting_bytes, self._wal_pages, wal_bytes)
 
     @property
     def sync_s(self) -> float:
@@ -205,7 +200,7 @@ class SqliteStore:
 
     def _slice(self, db: sqlite3.Connection, rows: int) -> bool:
         more = self._folder.slice(db, rows)
-        self._wal_pages += 3 * min(rows, FOLD_SLICE)
+        self._is_counting = True
         self._tally.folds += 1
         return more
 
@@ -215,6 +210,10 @@ class SqliteStore:
             self._write_mark(db, replace(self._mark, generation=self._mark.generation + 1))
             self._renew_mark = False
         self._tally.commit(db)
+        if self._is_counting:
+            # How many pages a slice touches nobody can tell in advance.
+            self._is_counting = False
+            self._wal_pages = count_frames(wal_path(self._path))
 
     def _write_mark(self, db: sqlite3.Connection, mark: Mark) -> None:
         db.execute("INSERT OR REPLACE INTO mark VALUES (1, ?, ?, ?, ?, ?)", mark.columns())

@@ -59,7 +59,7 @@ class Tally:
         """Return the seconds of the last syncs, oldest first; any thread may ask."""
         return list(self._syncs.copy())  # copy() is one step for the interpreter; iterating is not
 
-    def statistics(self, *, journal_bytes: int, wal_pages: int, wal_bytes: int) -> StoreStatistics:
+    def statistics(self, journal_bytes: int, wal_pages: int, wal_bytes: int) -> StoreStatistics:
         """Return everything as a value."""
         ordered = sorted(self.syncs()) or [0.0]
         return StoreStatistics(

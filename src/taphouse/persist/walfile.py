@@ -10,6 +10,7 @@ must never know tables or rows.
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,7 @@ from taphouse.persist.codes import CodecError
 from taphouse.persist.schema import PAGE_SIZE
 from taphouse.value import Value
 
-__all__ = ["WalScan", "scan_wal", "wal_checksum"]
+__all__ = ["WalScan", "count_frames", "scan_wal", "wal_checksum"]
 
 _HEADER: Final = 32
 _FRAME_HEADER: Final = 24
@@ -91,6 +92,30 @@ def scan_wal(path: Path) -> WalScan:
             committed = good + 1
     _check_rest(data, committed, total, salts, little=little)
     return WalScan(exists=True, is_blank=False, frames=committed)
+
+
+def count_frames(path: Path) -> int:
+    """Return how many frames were written to the WAL at ``path`` since it began anew.
+
+    They have its salts and come first; behind them are older frames, or zeros.  So a dozen short
+    reads find the last one.  No sum is checked: this is about length.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        salts = os.pread(descriptor, 8, 16)
+        low, high = 0, (os.fstat(descriptor).st_size - _HEADER) // _FRAME
+        while low < high:
+            middle = (low + high) // 2
+            if os.pread(descriptor, 8, _HEADER + middle * _FRAME + 8) == salts:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+    finally:
+        os.close(descriptor)
 
 
 def _check_rest(data: bytes, committed: int, total: int, salts: tuple[int, int], *, little: bool) -> None:
