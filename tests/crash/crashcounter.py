@@ -8,6 +8,7 @@ Each step changes several durable values that have to agree, some of them pages 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from typing import Any
 
@@ -75,6 +76,10 @@ class Counter(Factory):
         self._v_notes = os.open("notes", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         os.write(self._v_notes, b"begin %d\n" % self.count)
         self._v_writer = None
+        if "CRASHCOUNTER_HTTPX" in os.environ:
+            import httpx
+
+            self._v_http, self._v_errors = httpx.AsyncClient(trust_env=False), httpx.HTTPError
 
     def step(self) -> int:
         """Count one up, everywhere."""
@@ -108,12 +113,20 @@ class Counter(Factory):
         elif letter == b"c":
             asyncio.get_running_loop().create_task(self.report())
             transport.write(b"@%d\n" % self.count)
+        elif letter == b"h":
+            asyncio.get_running_loop().create_task(self.post())
+            transport.write(b"@%d\n" % self.count)
 
     async def report(self) -> None:
         """Tell another server, as an HTTP client in a handler does."""
         if self._v_writer is None:
             self._v_writer = (await asyncio.open_connection("127.0.0.1", SINK))[1]
         self._v_writer.write(b"@%d\n" % self.step())
+
+    async def post(self) -> None:
+        """Tell another server through httpx what has just been counted."""
+        with contextlib.suppress(self._v_errors):  # who stops does not wait for answers
+            await self._v_http.post(f"http://127.0.0.1:{WEB}/", content=b"@%d\n" % self.step())
 
 
 class Note(Durable):
@@ -129,7 +142,8 @@ class counter:
     now: Counter
 
 
-SINK = int(os.environ.get("CRASHCOUNTER_SINK", "0"))
+SINK, WEB = (int(os.environ.get(f"CRASHCOUNTER_{name}", "0")) for name in ("SINK", "WEB"))
+"""Ports of other servers, one of them for HTTP."""
 
 
 def make() -> Application:

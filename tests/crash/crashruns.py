@@ -64,17 +64,18 @@ class Run:
     """One trace.
 
     Args:
-        mode: ``inline``, ``thread`` (commits on a thread) or ``plain`` (with a plain object, inline).
+        mode: ``inline``, ``thread`` (commits on the writer's thread), ``plain`` (inline, with a plain object
+            two levels deep) or ``httpx`` (on the thread, and requests leave through httpx).
         loads: one for each life of the server.
         reactor: ``uvloop`` or ``asyncio``.
-        bug: the name of a planted one, or "".
+        source: what is first on the path; None for the checkout.
         sync_us: how much longer a sync takes.
     """
 
     mode: str
     loads: tuple[Load, ...]
     reactor: str = "uvloop"
-    bug: str = ""
+    source: Path | None = None
     sync_us: int = 300
 
 
@@ -97,11 +98,12 @@ class _Traced:
         shutil.copy(HERE / "crashcounter.py", folder)
         (folder / "home").mkdir(mode=0o700)
         self.sink = socket.create_server(("127.0.0.1", 0))
+        self.web = socket.create_server(("127.0.0.1", 0))
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("COV_", "PYTEST_"))},
             "HOME": str(folder / "home"),
             "XDG_RUNTIME_DIR": str(folder / "home"),
-            "PYTHONPATH": str(folder),
+            "PYTHONPATH": ":".join(str(path) for path in (folder, run.source) if path is not None),
             "PYTHONDONTWRITEBYTECODE": "1",
             "TMPDIR": str(folder / "home"),
             "LD_PRELOAD": str(tracer),
@@ -110,19 +112,20 @@ class _Traced:
             "CRASHTRACE_SYNC_US": str(run.sync_us),
             "CRASHCOUNTER_PORT": str(self.port),
             "CRASHCOUNTER_SINK": str(self.sink.getsockname()[1]),
-            "CRASHPLANTED_MODE": run.mode,
-            "CRASHPLANTED_BUG": run.bug,
+            "CRASHCOUNTER_WEB": str(self.web.getsockname()[1]),
+            "CRASHSERVER_MODE": run.mode,
             **({"CRASHCOUNTER_PLAIN": "yes"} if run.mode == "plain" else {}),
+            **({"CRASHCOUNTER_HTTPX": "yes"} if run.mode == "httpx" else {}),
         }
 
     def go(self) -> None:
         """Save, then one life after the other."""
-        with self.sink:
+        with self.sink, self.web:
             self._start("save").wait(PATIENCE_S)
             tap = SEED
             for load in self.run.loads:
                 start = ["--fresh", "-f", SEED] if load.fresh else ["-f", tap]
-                self.environment["CRASHPLANTED_DIES"] = str(load.dies_at or "")
+                self.environment["CRASHTRACE_DIES"] = str(load.dies_at or "")
                 server = self._start("serve", "-n", "-r", self.run.reactor, "-l", "server.log", *start)
                 try:
                     asyncio.run(self._live(server, load))
@@ -133,7 +136,7 @@ class _Traced:
     def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
         with (self.folder / "output").open("ab") as output:
             return subprocess.Popen(
-                [sys.executable, str(HERE / "crashplanted.py"), *arguments],
+                [sys.executable, str(HERE / "crashserver.py"), *arguments],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -162,8 +165,9 @@ class _Traced:
 
     async def _serve(self, server: subprocess.Popen[bytes], load: Load) -> None:
         sink = await asyncio.start_server(_swallow, sock=self.sink.dup())
+        web = await asyncio.start_server(_agree, sock=self.web.dup())
         clients: list[asyncio.Task[None]] = []
-        async with asyncio.timeout(2 * PATIENCE_S), sink:
+        async with asyncio.timeout(2 * PATIENCE_S), sink, web:
             await self._wait_ready(server)
             half = asyncio.Event()
             left = [load.clients * load.bursts // 2]
@@ -186,7 +190,7 @@ class _Traced:
             for task in (served, *clients[load.clients :]):
                 task.cancel()
             await asyncio.wait(clients)
-            if load.end is signal.SIGTERM and status and not self.run.bug and not load.dies_at:
+            if load.end is signal.SIGTERM and status and self.run.source is None and not load.dies_at:
                 raise AssertionError(f"the server ended with {status}\n{self.said()}")
 
     @contextlib.asynccontextmanager
@@ -213,7 +217,7 @@ class _Traced:
 
     async def _client(self, bursts: int, count: Callable[[], None]) -> None:
         """Keep some bursts under way, of letters that are answered by one line each."""
-        letters = b"iiiiii??c" + (b"oo" if self.run.mode == "plain" else b"")
+        letters = b"iiiiii??c" + {"plain": b"oo", "httpx": b"hh"}.get(self.run.mode, b"")
         sizes = [self.chance.randint(1, 3) for _ in range(bursts)]
         async with self._connected() as (reader, writer):
             for number in range(bursts + _WINDOW):
@@ -261,6 +265,15 @@ async def _swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
     with contextlib.suppress(OSError):
         while await reader.read(65536):
             pass
+    await _close(writer)
+
+
+async def _agree(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer each HTTP request with nothing but yes."""
+    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            await reader.readexactly(int(head.lower().split(b"content-length:")[1].split()[0]))
+            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
     await _close(writer)
 
 

@@ -9,8 +9,10 @@
  *   sends, shutdown, close       are logged before they are done: the peer may know as soon as they begin
  *
  * CRASHTRACE_LOG: the file; CRASHTRACE_FOLDER: the folder, without symbolic links; CRASHTRACE_SYNC_US: how
- * much longer a sync shall take, since the folder may lie in memory.  In the folder, files with ".tap" in
- * their names count (not ".lock"), and "notes", which the application writes to explain itself.
+ * much longer a sync shall take, since the folder may lie in memory; CRASHTRACE_DIES: in which sync of a WAL
+ * the process kills itself: all is written, and nobody knows how much of it is on the disk.  In the folder,
+ * files with ".tap" in their names count (not ".lock"), and "notes", which the application writes to explain
+ * itself.
  */
 #include "crashtrace.h"
 
@@ -31,6 +33,7 @@ char trace_folder[PATH_MAX];
 static size_t folder_size;
 int trace_log = -1;
 static useconds_t sync_us;
+static long wal_syncs_left; /* -1 and less: without end */
 
 long raw(long number, long a, long b, long c)
 {
@@ -133,10 +136,11 @@ void say(char op, int fd, const struct iovec *parts, size_t count)
 __attribute__((constructor)) static void begin(void)
 {
     const char *log = getenv("CRASHTRACE_LOG"), *where = getenv("CRASHTRACE_FOLDER");
-    const char *us = getenv("CRASHTRACE_SYNC_US");
+    const char *us = getenv("CRASHTRACE_SYNC_US"), *dies = getenv("CRASHTRACE_DIES");
     if (!log || !where) return;
     folder_size = (size_t)snprintf(trace_folder, sizeof trace_folder, "%s", where);
     sync_us = us ? (useconds_t)atoi(us) : 0;
+    wal_syncs_left = dies && *dies ? atol(dies) : -1;
     int fd = (int)raw(SYS_open, (long)log, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
     trace_log = (int)raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 900); /* out of the way of those who count */
     raw(SYS_close, fd, 0, 0);
@@ -262,6 +266,12 @@ ALLOCATE(posix_fallocate64)
 FALLOCATE(fallocate)
 FALLOCATE(fallocate64)
 
+static int is_wal(const char *name)
+{
+    size_t size = strlen(name);
+    return size > 4 && !strcmp(name + size - 4, "-wal");
+}
+
 #define SYNC(symbol)                                                                                         \
     int symbol(int fd)                                                                                       \
     {                                                                                                        \
@@ -272,6 +282,7 @@ FALLOCATE(fallocate64)
         if (kind != TAP && kind != FOLDER) return real(fd);                                                  \
         hold();                                                                                              \
         put('b', fd, 0, name, inode, 0, NULL, 0, 0);                                                         \
+        if (is_wal(name) && --wal_syncs_left == 0) raw(SYS_kill, getpid(), SIGKILL, 0);                      \
         release();                                                                                           \
         if (sync_us) usleep(sync_us);                                                                        \
         int failed = real(fd);                                                                               \

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import crashplanted
 import pytest
+from crashbugs import BUGS, SOURCE, build
 from crashdisk import Disk, read_trace
 from crashrecovery import memory_folder
 from crashruns import Load, Run, build_tracer, trace
@@ -32,8 +32,16 @@ STATES = int(os.environ.get("TAPHOUSE_CRASH_STATES", "50000"))
 """How many distinct states the long form judges at least."""
 REPLIES = 1000
 
-RUNS = [("inline", "uvloop"), ("thread", "asyncio"), ("plain", "uvloop"), ("thread", "uvloop")]
-"""Commits on the loop, on a thread; with plain objects two levels deep, which only comparing shows."""
+RUNS = [
+    ("inline", "uvloop"),
+    ("thread", "asyncio"),
+    ("plain", "uvloop"),
+    ("httpx", "uvloop"),
+    ("thread", "uvloop"),
+    ("httpx", "asyncio"),
+]
+"""Commits on the loop, on the writer's thread; with plain objects two levels deep, which only comparing
+shows; with requests that leave through httpx."""
 
 KILLED = signal.SIGKILL
 
@@ -126,7 +134,7 @@ def test_the_tracer_outlives_signals_that_come_in_the_middle_of_a_record(tracer:
     assert names.count("hurried.tap") >= 5_000
 
 
-@pytest.mark.parametrize(("mode", "reactor"), RUNS[:3])
+@pytest.mark.parametrize(("mode", "reactor"), RUNS[:4])
 def test_whatever_was_said_is_in_every_state_a_power_cut_may_leave(
     mode: str, reactor: str, tracer: Path, log: Path, seed: int
 ) -> None:
@@ -144,7 +152,7 @@ def test_whatever_was_said_is_in_every_state_a_power_cut_may_leave(
 def test_who_follows_on_a_death_in_a_sync_may_die_too(tracer: Path, log: Path, seed: int) -> None:
     """What a new server finds was read from memory: it must be on the disk before anything is built on it."""
     for fresh in (False, True):
-        dead, after = Load(dies_at=5), Load(bursts=2, end=KILLED, fresh=fresh)
+        dead, after = Load(dies_at=14), Load(bursts=2, end=KILLED, fresh=fresh)
         trace(Run("inline", (dead, after)), tracer, log, seed)
         verdict = judge(log, samples=12, seed=seed, since=3)
         print(f"{'set aside' if fresh else 'gone on with'}: {verdict}")
@@ -163,30 +171,37 @@ def test_a_stop_cut_short_never_leaves_a_file_that_says_it_is_closed_and_is_old(
     assert verdict.moved > 100
 
 
-def find_bug(name: str, mode: str, tracer: Path, seed: int) -> tuple[str, Verdict]:
+def find_bug(name: str, tracer: Path, seed: int) -> Verdict:
     """Run the server with a planted bug and judge until something is wrong."""
     verdict = Verdict()
     with tempfile.TemporaryDirectory(prefix="taphouse-trace-", dir=memory_folder()) as folder:
+        run = Run(BUGS[name].mode, (Load(end=KILLED),), source=build(name, Path(folder)))
         # What a bug breaks may take its moment; a trace in which it did nothing proves nothing about it.
         for attempt in range(3):
             log = Path(folder, f"trace{attempt}")
-            trace(Run(mode, (Load(end=KILLED),), bug=name), tracer, log, seed + attempt)
+            trace(run, tracer, log, seed + attempt)
             verdict = judge(log, samples=1, seed=seed, first_only=True, workers=1)
             if verdict.violations:
                 break
-    return name, verdict
+    return verdict
 
 
 def test_every_planted_bug_is_caught(tracer: Path, seed: int) -> None:
-    bugs = [(bug.__name__, mode) for bug, mode in crashplanted.BUGS.items()]
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), multiprocessing.get_context("spawn")) as pool:
-        waiting = [pool.submit(find_bug, name, mode, tracer, seed) for name, mode in bugs]
-        found = [done.result() for done in waiting]
-    for name, verdict in found:
+        waiting = {name: pool.submit(find_bug, name, tracer, seed) for name in BUGS}
+        found = {name: done.result() for name, done in waiting.items()}
+    for name, verdict in found.items():
         print(f"{name}: {verdict.example}, after {len(verdict.states)} states")
-    caught = [name for name, verdict in found if verdict.violations]
-    print(f"bugs caught: {len(caught)} of {len(bugs)}")
-    assert caught == [name for name, _ in bugs]
+    caught = [name for name, verdict in found.items() if verdict.violations]
+    print(f"bugs caught: {len(caught)} of {len(BUGS)}")
+    assert caught == list(BUGS)
+
+
+def test_a_bug_whose_place_has_changed_is_not_planted_silently() -> None:
+    for name, bug in BUGS.items():
+        text = (SOURCE / bug.file).read_text()
+        assert text.count(bug.right) == 1, f"{name}: {bug.file} has changed"
+        assert text.replace(bug.right, bug.wrong) != text
 
 
 @pytest.mark.soak
