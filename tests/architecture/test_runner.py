@@ -102,7 +102,7 @@ def machine(tmp_path):
 def test_help_lists_every_verb_and_needs_nothing(machine, arguments):
     done = machine.run(*arguments)
     assert done.returncode == 0
-    for verb in ("demo", "test", "check", "bench", "soak"):
+    for verb in ("demo", "test", "check", "bench", "losses", "soak"):
         assert f"./run {verb}" in done.stdout
 
 
