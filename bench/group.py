@@ -26,8 +26,9 @@ class Entry(Protocol):
 class Group:
     """Rows that are measured together.
 
-    ``rounds`` is the number of pairs of a full run; contestants start again after ``rounds_per_start``.
-    ``method`` tells a reader what one sample is. A group that writes what must survive sets ``needs_disk``.
+    ``rounds`` is the number of pairs of a full run, fewer if they take longer than ``limit_s`` seconds, at
+    least six though; contestants start again after ``rounds_per_start``. ``method`` tells a reader what one
+    sample is. A group that writes what must survive sets ``needs_disk``.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Group:
     comparisons: Sequence[Comparison]
     rounds_per_start: int = 1
     needs_disk: bool = False
+    limit_s: float = 150.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,9 @@ def measure_group(
             if str(reason) not in absent:
                 absent.append(str(reason))
     rounds = workshop.rounds or group.rounds
-    samples = interleave(contestants, rounds, group.rounds_per_start, told) if contestants else {}
+    samples: Samples = {}
+    if contestants:
+        samples = interleave(contestants, rounds, group.rounds_per_start, told, group.limit_s)
     rows = [
         judge(comparison, samples)
         for comparison in group.comparisons

@@ -6,10 +6,12 @@ checkpoints) it does in its own time and not in its peer's. Knows processes and 
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -111,10 +113,10 @@ class Program:
 def tracer(log: Path) -> list[str]:
     """Return what has to stand before a command so that its syncs are written to ``log``, line by line.
 
-    Raises Unavailable without strace.
+    Raises Unavailable without strace, or where it may not trace.
     """
-    if shutil.which("strace") is None:
-        raise Unavailable("no strace to count syncs: apt-get install strace")
+    if (reason := why_no_tracing()) is not None:
+        raise Unavailable(reason)
     # -D: the tracer is the grandchild, so that the started process is the server itself.
     return [
         "strace",
@@ -127,6 +129,18 @@ def tracer(log: Path) -> list[str]:
         "-o",
         str(log),
     ]
+
+
+@functools.cache
+def why_no_tracing() -> str | None:
+    """Return why syncs cannot be counted here, or None."""
+    if shutil.which("strace") is None:
+        return "no strace to count syncs: apt-get install strace"
+    command = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "true"]
+    tried = subprocess.run(command, capture_output=True, text=True, check=False)
+    if tried.returncode:
+        return f"strace may not trace here: {(tried.stderr.strip() or 'no reason given').splitlines()[-1]}"
+    return None
 
 
 def count_syncs(trace: str) -> int:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bench.contestant import BenchError, Sample
-from bench.programs import Program, Stand, require_command, say_syncs
+from bench.programs import Program, Stand, require_command, say_syncs, why_no_tracing
 
 KEYS = 10_000
 SETTLING_REQUESTS = 500
@@ -147,6 +147,8 @@ class Asked:
 
 def traced_syncs(program: Program, workload: Workload) -> str:
     """Run ``program`` apart, traced, for a fixed number of requests; return the sentence about its syncs."""
+    if (reason := why_no_tracing()) is not None:
+        return f"syncs not counted: {reason}"
     requests = workload.rounded(TRACED_REQUESTS * workload.pipeline)
     with program.running(is_traced=True) as stand:
         benchmark(stand.port, workload, workload.rounded(1))

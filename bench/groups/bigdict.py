@@ -23,7 +23,7 @@ from bench.comparison import Comparison, Goal, Metric
 from bench.contestant import BenchError, Contestant, Measure, Sample
 from bench.cores import on_cores
 from bench.group import Group
-from bench.programs import TRACE, count_syncs, say_syncs, tracer
+from bench.programs import TRACE, count_syncs, say_syncs, tracer, why_no_tracing
 from bench.workshop import WORKERS, Workshop
 
 MANY, FEW = 1_000_000, 10
@@ -150,6 +150,8 @@ def loading(workshop: Workshop, name: str, what: str) -> Contestant:
 
 
 def _syncs(workshop: Workshop, worker: Worker) -> str:
+    if (reason := why_no_tracing()) is not None:
+        return f"syncs not counted: {reason}"
     with workshop.run_folder() as folder, worker.changing(folder, is_traced=True) as process:
         log = folder / TRACE
         before = count_syncs(log.read_text(errors="replace"))

@@ -15,7 +15,7 @@ from bench.comparison import Comparison, Goal, Metric
 from bench.contestant import BenchError, Contestant, Measure, Sample, Unavailable
 from bench.generators import generate
 from bench.group import Group
-from bench.programs import Program, Stand, say_syncs
+from bench.programs import Program, Stand, say_syncs, why_no_tracing
 from bench.workshop import HERE, SERVERS, Workshop
 
 CLIENTS = 50
@@ -81,6 +81,8 @@ def _contestant(workshop: Workshop, name: str, program: Program) -> Contestant:
 
 
 def _syncs(program: Program, generator: str, *, is_none_right: bool) -> str:
+    if (reason := why_no_tracing()) is not None:
+        return f"syncs not counted: {reason}"
     with program.running(is_traced=True) as stand:
         stand.wait_no_more_syncs()
         before = stand.syncs()

@@ -93,3 +93,14 @@ def test_a_failed_sample_ends_the_run_and_names_its_contestant():
 def test_two_contestants_of_one_name_are_refused():
     with pytest.raises(BenchError, match="share a name"):
         interleave([contestant("a"), contestant("a")], 1)
+
+
+def test_a_slow_machine_gets_fewer_pairs_but_enough_for_an_interval():
+    seconds = iter(range(100))
+
+    def rounds(limit_s):
+        samples = interleave([contestant("a")], 20, limit_s=limit_s, clock=lambda: float(next(seconds)))
+        return len(samples["a"])
+
+    assert rounds(0.5) == 6
+    assert rounds(3) == 9
