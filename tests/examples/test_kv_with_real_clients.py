@@ -56,6 +56,20 @@ def test_redis_cli_talks_and_kill_9_makes_no_difference(kv):
     assert cli(kv, "-3", "HGETALL", "h") == "f v\n"
 
 
+def test_info_says_how_durable_it_is_and_how_commits_go(kv):
+    cli(kv, "SET", "a", "1")
+    facts = dict(line.split(":") for line in cli(kv, "INFO", "persistence").split() if ":" in line)
+    assert facts["durability"] == "gate"
+    assert int(facts["commits"]) > 1
+    assert int(facts["commit_p99_usec"]) >= int(facts["commit_p50_usec"]) > 0
+    assert int(facts["wal_bytes"]) > 0
+    assert cli(kv, "CONFIG", "GET", "appendfsync") == "appendfsync\nalways\n"
+    kv.kill(pidfile="kv.pid")
+    kv.run("tap", "start", "kv.py", "--durability", "interval")
+    assert "durability:interval" in cli(kv, "INFO")
+    assert cli(kv, "CONFIG", "GET", "appendfsync") == "appendfsync\neverysec\n"
+
+
 def test_redis_benchmark_finds_nothing_to_complain_about(kv):
     tests = "ping,set,get,incr,lpush,rpush,lpop,rpop,sadd,hset,lrange_100,mset"
     for depth in ("1", "16"):

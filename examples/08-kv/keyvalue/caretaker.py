@@ -19,6 +19,10 @@ class Caretaker(Service, name="kv.Caretaker"):
         super().__init__("caretaker")
         self.keyspace = keyspace
 
+    def start(self):
+        """Let INFO find the application's statistics."""
+        self.keyspace._v_application = self.application
+
     async def run(self):
         """Sweep, let clients have their turn, sweep on while it is worth it."""
         while True:

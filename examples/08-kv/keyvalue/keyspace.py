@@ -25,6 +25,7 @@ class Keyspace(Factory, name="kv.Keyspace"):
     protocol = Session
     budget = durable.volatile(Budget)
     statistics = durable.volatile(Statistics)
+    _v_application = None  # set by the caretaker, who knows it
 
     def __init__(self):
         self.databases = [Database() for _ in range(DATABASES)]
@@ -32,3 +33,8 @@ class Keyspace(Factory, name="kv.Keyspace"):
     def started(self):
         """Count from here."""
         self.statistics.started_s = time.monotonic()
+
+    def epochs(self):
+        """Return how commits go, or None where no application runs."""
+        application = self._v_application
+        return application.statistics().epochs if application and application.is_running else None

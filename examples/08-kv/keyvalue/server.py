@@ -11,7 +11,6 @@ from taphouse import __version__
 SPEAKS_AS = "7.0.0"  # the Redis whose answers these are
 
 SETTINGS = {
-    b"appendfsync": b"always",
     b"appendonly": b"yes",
     b"databases": b"16",
     b"maxmemory": b"0",
@@ -20,6 +19,8 @@ SETTINGS = {
     b"save": b"",
     b"timeout": b"0",
 }
+
+PROMISES = {"gate": b"always", "interval": b"everysec"}  # what a Redis that promises as much calls it
 
 
 def ping(session, words):
@@ -93,7 +94,10 @@ def config(session, words):
     if words[1].upper() != b"GET" or len(words) < 3:
         raise no_such_part(words)
     patterns = [glob(word.lower()) for word in words[2:]]
-    chosen = [item for item in SETTINGS.items() if any(matches(item[0]) for matches in patterns)]
+    epochs = session.factory.epochs()
+    promise = PROMISES.get(epochs.mode, b"no") if epochs else b"no"
+    settings = {b"appendfsync": promise, **SETTINGS}
+    chosen = [item for item in settings.items() if any(matches(item[0]) for matches in patterns)]
     return mapping(chosen, session.protocol)
 
 
@@ -156,6 +160,22 @@ def about_persistence(session):
     yield "loading", 0
     yield "aof_enabled", 1
     yield "aof_last_write_status", "ok"
+    epochs = session.factory.epochs()
+    if epochs:
+        yield "durability", epochs.mode
+        yield "commits", epochs.commits
+        yield "commit_path", epochs.path
+        for name, seconds in (
+            ("commit_p50", epochs.p50_s),
+            ("commit_p99", epochs.p99_s),
+            ("commit_max", epochs.max_s),
+            ("sync_p50", epochs.sync_p50_s),
+        ):
+            yield f"{name}_usec", round(seconds * 1_000_000)
+        yield "held_bytes", epochs.held_bytes
+        yield "held_most_bytes", epochs.held_most_bytes
+        yield "journal_bytes", epochs.journal_bytes
+        yield "wal_bytes", epochs.wal_bytes
 
 
 def about_stats(session):
