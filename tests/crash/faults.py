@@ -95,7 +95,7 @@ class Place:
 
     Args:
         shim: the compiled one.
-        mode: ``inline`` or ``thread``: where commits are made.
+        mode: where commits wait: ``inline``, on the ``thread``, or as it is ``free`` to choose.
     """
 
     def __init__(self, shim: Path, mode: str) -> None:
@@ -112,8 +112,7 @@ class Place:
             "PYTHONPATH": str(self.folder),
             "PYTHONDONTWRITEBYTECODE": "1",
             "CRASHCOUNTER_PORT": str(self._port),
-            "CRASHPLANTED_MODE": mode,
-            "CRASHPLANTED_BUG": "",
+            "CRASHSERVER_MODE": mode,
         }
         command = self._command("save")
         subprocess.run(command, cwd=self.folder, env=self._environment, check=True, capture_output=True)
@@ -125,7 +124,7 @@ class Place:
         shutil.rmtree(self.folder)
 
     def _command(self, *words: str) -> list[str]:
-        return [sys.executable, str(HERE / "crashplanted.py"), *words]
+        return [sys.executable, str(HERE / "faultserver.py"), *words]
 
     def taps(self) -> dict[str, bytes]:
         """Return what lies there: every file of a tap, its lock and what has a temporary name included."""

@@ -119,7 +119,7 @@ def run(shim: Path, mode: str, recovery: Recovery, *, killed_before: bool) -> No
 
 
 @pytest.mark.parametrize("killed_before", [False, True], ids=["from_the_seed", "after_a_kill"])
-@pytest.mark.parametrize("mode", ["inline", "thread"])
+@pytest.mark.parametrize("mode", ["free", "thread", *(["inline"] if not ROUNDS else [])])
 def test_whatever_call_fails_no_reply_is_to_a_lost_change_and_the_next_start_goes_on(
     shim: Path, recovery: Recovery, mode: str, *, killed_before: bool
 ) -> None:
