@@ -93,8 +93,10 @@ def test_what_is_shared_begins_with_the_first_user_and_ends_with_the_last():
 
     shared = Shared(make)
     for times in (1, 2):
-        with shared.stand() as first, shared.stand() as second:
-            assert first is second
+        with shared.stand() as first:
+            with shared.stand() as second:
+                assert first is second
+            assert log[-1] == "begins"
         assert log == ["begins", "ends"] * times
 
 
@@ -141,14 +143,15 @@ def test_counters_that_lack_an_answered_increment_fail_the_measurement(counting,
 
 @pytest.mark.process
 def test_a_server_that_is_not_asked_is_stopped(tmp_path):
-    with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", "import signal; signal.alarm(10); signal.pause()"]
+    ) as process:
         try:
             stand = Stand(0, Running(process.pid), tmp_path, sleeps=True)
             with stand.awake():
                 pass
-            _, status = os.waitpid(process.pid, os.WUNTRACED)
-            assert os.WIFSTOPPED(status)
-            assert os.WSTOPSIG(status) == signal.SIGSTOP
+            found = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            assert found.si_status == signal.SIGSTOP
             stand.wake()
         finally:
             process.kill()
