@@ -43,8 +43,8 @@ __all__ = ["SqliteStore"]
 
 FOLD_BYTES: Final = 4 << 20
 """Journal beyond this is folded along with the commits, so that a start never has long to replay."""
-FOLD_SLICE: Final = 64
-"""Rows folded at a time: about 0.3 MB and 3 ms, which is how long clients wait for a slice."""
+FOLD_SLICE: Final = 16
+"""Pages of objects folded at a time: about 1 MB, which is what clients wait for between two commits."""
 CHECKPOINT_PAGES: Final = 1000
 """WAL pages (4 MB) after which it is moved into the main file; the file then is reused at its size."""
 RESERVE_BYTES: Final = 8 << 20

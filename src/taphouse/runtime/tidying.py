@@ -17,6 +17,8 @@ __all__ = ["Tidying"]
 
 _AFTER_S = 0.25
 _AGAIN_S = 0.01
+_BUSY = 10
+"""Commits between two looks that mean a busy application; its commits fold along when the journal is long."""
 
 
 class Tidying:
@@ -28,6 +30,8 @@ class Tidying:
         is_busy: says whether clients wait for a commit at this moment.
         on_failure: called with the error of a fold that failed.
     """
+
+    _commits = 0
 
     def __init__(
         self,
@@ -45,7 +49,8 @@ class Tidying:
         self._is_stopped = False
 
     def begin(self) -> None:
-        """There is something to fold."""
+        """There was a commit, so there is something to fold."""
+        self._commits += 1
         if self._timer is None and not self._is_under_way:
             self._again(_AFTER_S)
 
@@ -62,7 +67,8 @@ class Tidying:
 
     def _ring(self) -> None:
         self._timer = None
-        if self._is_busy():
+        commits, self._commits = self._commits, 0
+        if self._is_busy() or commits > _BUSY:
             self._again(_AFTER_S)  # folding can wait, clients cannot
             return
         try:
