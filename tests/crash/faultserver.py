@@ -1,4 +1,4 @@
-"""The server of the traced runs; in mode ``free`` it decides for itself where commits wait, as it does for users.
+"""The server of the traced runs; in mode ``free`` it decides for itself where commits wait.
 
     faultserver.py save|serve ...          see crashserver.py
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from typing import TextIO
 
-from taphouse.errors import TaphouseError
+from taphouse.errors import StorageError, TaphouseError
 
-__all__ = ["EX_OK", "describe_error", "one_line", "run_command", "say", "take_uncaught_errors"]
+__all__ = ["EX_OK", "describe_error", "end_with", "one_line", "run_command", "say", "take_uncaught_errors"]
 
 EX_OK = 0
 _EX_SOFTWARE = 70
@@ -90,6 +91,20 @@ def run_command(command: str, function: Callable[[], int | None], *, debug: bool
         line, code = describe_error(error, hint="run with --debug for the traceback")
         say(command, line)
     return EX_OK if code is None else code
+
+
+def end_with(code: int) -> int:
+    """Return the exit code of this process; after a failure of the storage, end it right here.
+
+    The interpreter waits for every thread of the application at its end, and one of them may wait for
+    an answer that will not come.  A server that failed has to go, or nobody starts it anew.
+    """
+    if code == StorageError.exit_code and threading.active_count() > 1:
+        try:
+            _flush_output()
+        finally:
+            os._exit(code)
+    return code
 
 
 def _flush_output() -> None:

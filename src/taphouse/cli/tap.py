@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Protocol
 
-from taphouse.cli.output import run_command, say
+from taphouse.cli.output import end_with, run_command, say
 from taphouse.cli.parsing import Parser
 from taphouse.errors import UsageError
 
@@ -53,7 +53,8 @@ Each verb has its own help: tap VERB --help."""
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `tap` with ``argv`` (default: the process's arguments) and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    return run_command("tap", lambda: _tap(arguments))
+    code = run_command("tap", lambda: _tap(arguments))
+    return end_with(code) if argv is None else code
 
 
 def make_parser() -> Parser:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from taphouse.cli.options import add_run_options, add_source_options
-from taphouse.cli.output import run_command
+from taphouse.cli.output import end_with, run_command
 from taphouse.cli.parsing import Parser
 from taphouse.errors import UsageError
 
@@ -53,7 +53,8 @@ def make_parser() -> Parser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `twistd` with ``argv`` (default: the process's arguments) and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    return run_command("twistd", lambda: _twistd(arguments))
+    code = run_command("twistd", lambda: _twistd(arguments))
+    return end_with(code) if argv is None else code
 
 
 def _twistd(arguments: list[str]) -> int:
