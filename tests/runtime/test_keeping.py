@@ -10,7 +10,8 @@ from taphouse.app import Application, Factory, Protocol, Service, make_plan
 from taphouse.durable import Ledger, durable, find_registered, oid_of, raw_state
 from taphouse.errors import ConfigurationError, InternalError, WrongThreadError
 from taphouse.persist import Freezer, NullStore, create_state, open_state, read_info, thaw, write_seed
-from taphouse.runtime import Runtime
+from taphouse.runtime import Runtime, writer
+from taphouse.testing import JumpingClock, settle
 
 
 class Counting(Factory, name="tests.runtime.Counting"):
@@ -222,3 +223,41 @@ def test_a_tap_with_a_durability_that_there_is_not_does_not_start(run_fast, tmp_
 
     run_fast(main())
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("durability", "at_first", "later"), [("gate", 3, 3), ("interval", 1, 2), ("exit", 1, 1)]
+)
+def test_scheduled_calls_and_late_listeners_are_committed_at_the_application_s_pace(
+    run_fast, tmp_path, monkeypatch, durability, at_first, later
+):
+    monkeypatch.setattr(writer, "FORCED_PATH", "inline")
+    path = tmp_path / "kept-shutdown.tap"
+
+    class Striking(Adding, name=f"tests.runtime.Striking.{durability}"):
+        def strike(self):
+            self.total += 1
+
+    async def main():
+        app = build()
+        striking = app.addService(Striking("striking"))
+        app.durability = durability
+        app.addDelayed(5, striking.strike)
+        ledger = Ledger()
+        ledger.begin(app)
+        store, clock = create_state(path, seed=None), JumpingClock()
+        runtime = Runtime(app, ledger, Freezer(ledger, store), store, clock=clock)
+        await runtime.start()
+        assert app.statistics().epochs.commits == 1
+        await clock.jump(5)
+        app.listenTCP(0, Counting(), "127.0.0.1")
+        await settle()
+        assert striking.total == 1
+        assert app.statistics().epochs.commits == at_first
+        await clock.jump(1)
+        assert app.statistics().epochs.commits == later
+        await runtime.stop()
+
+    run_fast(main())
+    root = thaw(open_state(path), lambda record: find_registered(record.name)).root
+    assert (root.getServiceNamed("striking").total, len(root.listeners), root.schedule) == (1, 2, {})

@@ -252,6 +252,8 @@ def test_after_a_commit_that_failed_nothing_is_committed_at_any_pace(run_fast, p
         bench.landings.pop().set_exception(OSError("gone"))
         with pytest.raises(Exception, match="gone"):
             await waiting
+        bench.counter.n = 3
+        assert bench.epochs.closed
         await bench.clock.jump(10)
         assert bench.landings == []
         assert bench.clock.waiting == 0

@@ -12,7 +12,7 @@ from gatebench import GateBench
 from taphouse.app import Application, Factory, Protocol
 from taphouse.durable import Ledger, durable
 from taphouse.persist import Freezer, create_state
-from taphouse.runtime import EpochStatistics, Runtime, RuntimeStatistics
+from taphouse.runtime import EpochStatistics, Runtime, RuntimeStatistics, writer
 from taphouse.runtime.gate import Gathering
 from taphouse.runtime.statistics import EpochMeter
 from taphouse.testing import settle
@@ -143,8 +143,9 @@ def test_an_application_has_statistics_while_it_runs(run_fast, tmp_path):
     ],
 )
 def test_the_log_says_a_durability_that_promises_less_and_at_the_end_how_it_went(
-    run_fast, tmp_path, caplog, durability, said
+    run_fast, tmp_path, caplog, monkeypatch, durability, said
 ):
+    monkeypatch.setattr(writer, "FORCED_PATH", "inline")
     caplog.set_level(logging.INFO)
 
     async def main():

@@ -242,7 +242,7 @@ class Epochs(Gate):
         self.failure = error
         self.stop_timers()
         self._disappoint((*waiting, *self._aboard, *self._waiting), error)
-        self.closed = True
+        self.closed = self._closes = True  # at any pace: what is written from here on is never true
         self._gathering.drop()
         self._on_failure(error)
 
