@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 
 from bench.contestant import BenchError, Unavailable
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         shim = build_shim(workshop.folder)
         for contender in CONTENDERS:
-            if options.only not in contender.name:
+            if not fnmatch(contender.name, options.only):
                 continue
             for death in DEATHS:
                 count = count_losses(contender, death, workshop, shim, options.rounds, options.seconds)
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BenchError, Unavailable) as error:
         print(f"losses: {error}", file=sys.stderr)
         return 1
-    if (options.rounds, options.seconds, options.only) == (ROUNDS, SECONDS, ""):
+    if (options.rounds, options.seconds, options.only) == (ROUNDS, SECONDS, "*"):
         print(f"\n{table(losses)}\nkept: {keep(losses, workshop.folder)}")
     ours = [loss for loss in losses if loss.who == "taphouse"]
     return 2 if any(loss.lost or loss.repeated for loss in ours) else 0
@@ -67,7 +68,10 @@ def count_losses(
         place.disk.settle()
         for number in range(rounds + 1):
             with place.serving(contender.command(place)) as end:
-                tally.begin_again(take_one(place.port, contender.language))
+                try:
+                    tally.begin_again(take_one(place.port, contender.language))
+                except OSError as error:
+                    raise BenchError(f"{contender.name}: {error}\n{place.output.read_text()}") from None
                 if number == rounds:
                     break
                 with Hammering(place.port, contender.language, tally):
@@ -87,7 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seconds", type=float, default=SECONDS, metavar="S", help="life of each, on average"
     )
-    parser.add_argument("--only", default="", metavar="NAME", help="only servers with this in their names")
+    parser.add_argument(
+        "--only", default="*", metavar="NAME", help="only servers of this name; * stands for any text"
+    )
     parser.add_argument(
         "--work", type=Path, default=HERE.parent / ".run" / "bench", metavar="DIR", help="folder"
     )

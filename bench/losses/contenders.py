@@ -108,6 +108,10 @@ def _taphouse(place: Place) -> list[str]:
     return [str(place.workshop.twistd), "-n", "-y", program, "--state", "counter.tap", "-l", "server.log"]
 
 
+def _taphouse_interval(place: Place) -> list[str]:
+    return [*_taphouse(place), "--durability", "interval"]
+
+
 def _redis(policy: str) -> Callable[[Place], list[str]]:
     def command(place: Place) -> list[str]:
         program = shutil.which("redis-server")
@@ -141,6 +145,7 @@ def _gunicorn(place: Place) -> list[str]:
 
 CONTENDERS = (
     Contender("taphouse", resp, _taphouse),
+    Contender("taphouse, durability interval", resp, _taphouse_interval),
     Contender("Redis, appendfsync always", resp, _redis("always")),
     Contender("Redis, appendfsync everysec", resp, _redis("everysec")),
     Contender("Twisted, .tap saved at exit", resp, _twisted, _save_as_in_2002),

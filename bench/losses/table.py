@@ -11,7 +11,7 @@ from bench.losses.powercut import DEATHS
 from bench.machine import describe_machine
 from bench.results import RESULTS
 
-__all__ = ["Loss", "keep", "kept", "table"]
+__all__ = ["Loss", "by_default", "keep", "kept", "table"]
 
 _FILE = RESULTS / "losses.json"
 
@@ -38,6 +38,11 @@ class Loss:
         """Return the line of the demo."""
         counted = f"acknowledged {self.acknowledged}, lost {self.lost}, repeated {self.repeated}"
         return f"{self.who}, {self.death}: {counted}"
+
+
+def by_default(losses: Sequence[Loss]) -> list[Loss]:
+    """Return what is for the first screen: of taphouse only what it does unless told otherwise."""
+    return [loss for loss in losses if not loss.who.startswith("taphouse,")]
 
 
 def table(losses: Sequence[Loss]) -> str:
