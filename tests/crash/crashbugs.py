@@ -44,7 +44,7 @@ _STARTS_A_TRANSACTION = """\
 """
 
 BUGS = {
-    # The five that ../docs/design.md tells of, first.
+    # The five that any gate invites come first; docs/durability.md names them all.
     "synchronous_normal": Bug(
         "SQLite syncs the WAL only when it moves it, not with each commit.",
         STORE,
