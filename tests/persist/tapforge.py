@@ -85,13 +85,12 @@ def forge(path: Path, change: Callable[[Image, Rows], None]) -> None:
     image = load_image(path)
     rows = {oid: (cid, state) for oid, cid, state in image.rows()}
     change(image, rows)
-    deltas = [(oid, epoch, ops) for oid, entries in image.deltas.items() for epoch, ops in entries]
+    oids = sorted({*image.chunks, *image.deltas, *rows})
+    chunks = {oid: parts for oid in oids if (parts := image.all_chunks(oid))}
+    deltas = [(oid, epoch, ops) for oid in oids for epoch, ops in image.all_deltas(oid)]
     for leftover in (path, path.with_name(path.name + "-wal")):
         leftover.unlink(missing_ok=True)
     meta = image.meta.with_(epoch=image.epoch, chain=image.chain, next_oid=image.next_oid)
-    chunks = dict(image.chunks)
-    if image.journal:
-        deltas = [(oid, n, ops) for oid in chunks for n, ops in enumerate(image.container(oid)[1], 1)]
     mark = replace(image.mark, is_open=False)
     build_tap(path, meta, mark, image.classes, make_pages(rows.items(), 0), chunks, deltas, wal=False)
 
@@ -172,10 +171,11 @@ def forge_big(rng: random.Random, path: Path) -> None:
 
     def change(image: Image, _rows: Rows) -> None:
         for oid in list(image.chunks):
-            parts = list(image.chunks[oid])
+            parts = [data for _n, data in sorted(image.chunks[oid].items())]
             at = rng.randrange(len(parts))
             parts[at] = damage_state(rng, parts[at])
-            image.chunks[oid] = rng.choice((parts, parts[::-1], parts + parts, parts[:-1] or parts))
+            parts = rng.choice((parts, parts[::-1], parts + parts, parts[:-1] or parts))
+            image.chunks[oid] = dict(enumerate(parts, rng.choice((0, 0, 0, 1, 1 << 19))))
             if image.deltas.get(oid):
                 epoch, ops = rng.choice(image.deltas[oid])
                 image.deltas[oid] = [(epoch, damage_state(rng, ops))]

@@ -109,7 +109,7 @@ def test_a_kill_between_any_two_slices_of_a_fold_loses_and_doubles_nothing(
             assert difference(running.root, go_on(killed_copy(running, tmp_path)).root) == ""
         if stops > 60:
             break
-    assert stops > 15
+    assert stops > 10
     running.stop()
     after = go_on(tmp_path / STATE)
     assert difference(running.root, after.root) == ""

@@ -110,7 +110,7 @@ def test_values_are_found_as_the_document_says(tables: dict[str, list[tuple[Any,
     assert state["pair"] == [("tag", 32), 1, "two", [("tag", 33), 3]]
     assert read(rows[state["node"][1]][1]) == {"n": 2**70}
     big = state["big"][1]
-    assert rows[big][0] == 1 and read(rows[big][1]) == [("tag", 46), [], 3]
+    assert rows[big][0] == 1 and read(rows[big][1]) == [("tag", 46), [], 0, 3, 0]
     entries = [entry for _id, _epoch, data, _sum in tables["chunk"] for entry in read(data)]
     assert entries == list(range(2500))
     ((oid, epoch, operations, _sum),) = tables["delta"]

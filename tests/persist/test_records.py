@@ -17,8 +17,9 @@ KEYS = ClassRecord(name="otk.Keys", module="otk", qualname="Keys", version=2, ki
 EPOCH = Epoch(
     classes={16: KEYS},
     rows={1: (16, b"\x80"), 70: (1, b"\x90")},
-    chunks={70: [b"\x91\x01", b"\x90"]},
+    chunks={70: {0: b"\x91\x01", 1: b"\x90"}},
     deltas={71: b"\x90"},
+    bases={70: (0, 2, 5)},
     freed=[5, 6],
     next_oid=72,
     plan="{}",
@@ -32,9 +33,9 @@ def test_an_epoch_comes_back_as_it_was() -> None:
 
 
 WRONG: dict[str, list[Any]] = {
-    "not seven parts": SHAPE[:6],
+    "not eight parts": SHAPE[:7],
     "a number for a list": [*SHAPE[:4], 5, *SHAPE[5:]],
-    "a plan that is no text": [*SHAPE[:6], 5],
+    "a plan that is no text": [*SHAPE[:7], 5],
     "a class of five columns": [[[16, "a", "b", "c", 1]], *SHAPE[1:]],
     "a class of version 0": [[[16, "a", "b", "c", 0, "durable"]], *SHAPE[1:]],
     "a class without a name": [[[16, "", "b", "c", 1, "durable"]], *SHAPE[1:]],
@@ -45,9 +46,13 @@ WRONG: dict[str, list[Any]] = {
     "a row of a negative class": [SHAPE[0], [1, -16, b""], *SHAPE[2:]],
     "a row without bytes": [SHAPE[0], [1, 16, "text"], *SHAPE[2:]],
     "the same row twice": [SHAPE[0], [1, 16, b"", 1, 16, b""], *SHAPE[2:]],
-    "chunks that are no bytes": [*SHAPE[:2], [70, ["x"]], *SHAPE[3:]],
+    "chunks that are no bytes": [*SHAPE[:2], [70, 0, "x"], *SHAPE[3:]],
+    "a chunk of a number beyond all": [*SHAPE[:2], [70, 1 << 20, b""], *SHAPE[3:]],
+    "the same chunk twice": [*SHAPE[:2], [70, 0, b"", 70, 0, b""], *SHAPE[3:]],
+    "a base of chunks beyond all": [*SHAPE[:4], [70, 1 << 19, 1 << 20, 0], *SHAPE[5:]],
+    "a base that is no numbers": [*SHAPE[:4], [70, 0, "x", 0], *SHAPE[5:]],
     "operations that are no bytes": [*SHAPE[:3], [71, 5], *SHAPE[4:]],
-    "a freed row that is none": [*SHAPE[:4], ["x"], *SHAPE[5:]],
+    "a freed row that is none": [*SHAPE[:5], ["x"], *SHAPE[6:]],
 }
 
 

@@ -22,6 +22,7 @@ from taphouse.durable.ledger import (
     oid_of,
     restore_container,
     restore_state,
+    share,
     take_ops,
 )
 from taphouse.durable.lists import TrackedList
@@ -65,6 +66,7 @@ __all__ = [
     "register",
     "restore_container",
     "restore_state",
+    "share",
     "take_ops",
     "volatile",
 ]

@@ -18,7 +18,7 @@ from taphouse.durable.checking import PLAIN, Strictness
 from taphouse.durable.dicts import TrackedDict
 from taphouse.durable.kinds import DURABLE_CLASSES, LEAVES
 from taphouse.durable.lists import TrackedList
-from taphouse.durable.ownership import TRACKED, Ops, attached_home, home_of, path_of
+from taphouse.durable.ownership import TRACKED, Ops, attached_home, home_of, path_of, promote
 from taphouse.durable.twin import LedgerCore, Row, install_types, restore_simple, set_row
 from taphouse.errors import InternalError
 from taphouse.value import Value
@@ -203,9 +203,16 @@ def make_own(container: Any) -> None:
     """Give a tracked container a row of its own, for ever; the rows around it are not marked."""
     if container._tap_row is None:
         container._tap_row = Row()
-        container._tap_owner = None
-        container._tap_key = None
+        if container._tap_slots != 1:
+            # The only owner is kept to spell paths by, nothing else.
+            container._tap_owner = None
+            container._tap_key = None
         container._tap_slots = 0
+
+
+def share(container: Any) -> None:
+    """Give a tracked container a row of its own, for ever; what holds it inline is marked."""
+    promote(container)
 
 
 def take_ops(container: Any) -> list[tuple[Any, ...]] | None:
@@ -244,6 +251,7 @@ __all__ += [
     "oid_of",
     "restore_container",
     "restore_state",
+    "share",
     "take_ops",
 ]
 

@@ -5,7 +5,8 @@ written inside its owner's.  It becomes *own*, for ever, when a second owner
 takes it, when it closes a cycle, or when it lies too deep.  Owners are held
 weakly: a container never keeps its owner alive.
 
-Slots of a container: ``_tap_owner`` weak reference to the owner, ``_tap_key``
+Slots of a container: ``_tap_owner`` weak reference to the owner (of an own one only to
+spell its path), ``_tap_key``
 where the owner has it (exact for attributes and keys, a hint for indexes),
 ``_tap_slots`` how often the owner has it, ``_tap_row`` its row once own,
 ``_tap_logged`` the token of the ops in which its change is already noted.
@@ -204,7 +205,10 @@ def promote(container: Any) -> None:
 def leave(container: Any, owner: Any) -> None:
     """Record that ``owner`` has ``container`` once less."""
     held = container._tap_owner
-    if container._tap_row is not None or held is None or held() is not owner:
+    if held is None or held() is not owner:
+        return
+    if container._tap_row is not None:
+        container._tap_owner = None  # it only spelt the path
         return
     if undo.BLOCKS:
         _remember(container)

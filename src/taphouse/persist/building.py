@@ -58,7 +58,7 @@ def build_tap(
     mark: Mark,
     classes: dict[int, ClassRecord],
     pages: dict[int, Page],
-    chunks: dict[int, list[bytes]],
+    chunks: dict[int, dict[int, bytes]],
     deltas: Iterable[tuple[int, int, bytes]] = (),
     *,
     wal: bool,
@@ -71,7 +71,7 @@ def build_tap(
         mark: who owns it.
         classes: class number -> record.
         pages: page number -> page.
-        chunks: oid -> chunks.
+        chunks: oid -> number -> chunk.
         deltas: oid, epoch, operations.
         wal: leave the file in WAL mode, as a state tap is.
 
@@ -113,7 +113,7 @@ def build_tap(
                 (
                     (oid * CHUNKS_PER_OID + n, meta.epoch, data)
                     for oid, parts in sorted(chunks.items())
-                    for n, data in enumerate(parts)
+                    for n, data in sorted(parts.items())
                 ),
             ),
             delta=put("delta", iter(deltas)),

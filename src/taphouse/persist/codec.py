@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 
 from taphouse.durable import Durable, TrackedDict, TrackedList
 from taphouse.persist.codes import CodecError
-from taphouse.persist.containers import CHUNK_ENTRIES
+from taphouse.persist.containers import EMBEDDED_ENTRIES
 from taphouse.persist.leaves import PackFailure
 from taphouse.persist.packer import Packer as PurePacker
 from taphouse.persist.unpacker import Unpacker as PureUnpacker
@@ -26,7 +26,7 @@ if os.environ.get("TAPHOUSE_PURE", "") in ("", "0"):
     try:
         from taphouse.persist import _codec
 
-        _codec.install(Durable, TrackedList, TrackedDict, CHUNK_ENTRIES)
+        _codec.install(Durable, TrackedList, TrackedDict, EMBEDDED_ENTRIES)
         Packer, Unpacker, CODEC = _codec.Packer, _codec.Unpacker, "c"
     except ImportError:
         pass

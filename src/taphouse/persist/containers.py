@@ -23,6 +23,7 @@ __all__ = [
     "BYTEARRAY_CID",
     "CHUNK_ENTRIES",
     "CONTAINER_CIDS",
+    "EMBEDDED_ENTRIES",
     "FIRST_CLASS",
     "MADE_BY_CID",
     "PLAIN_CONTAINERS",
@@ -30,7 +31,12 @@ __all__ = [
 ]
 
 CHUNK_ENTRIES: Final = 1000
-"""Entries of a big container to a row of ``chunk``; what has more gets a row of its own."""
+"""Entries of a big container to a row of ``chunk``; what has more is written in such rows."""
+EMBEDDED_ENTRIES: Final = 64
+"""A container with more entries gets a row of its own; from then on its changes are written as operations.
+
+Writing 64 entries costs about as much as writing one operation, its row in the fold counted in.
+"""
 BYTEARRAY_CID: Final = 8
 FIRST_CLASS: Final = 16
 """Class numbers of the application begin here."""

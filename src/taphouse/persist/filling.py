@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from taphouse.durable import Durable, TrackedDict, TrackedList, restore_container
 from taphouse.persist.codes import CodecError
-from taphouse.persist.containers import BYTEARRAY_CID, MADE_BY_CID, plain_kind
+from taphouse.persist.containers import BYTEARRAY_CID, EMBEDDED_ENTRIES, MADE_BY_CID, plain_kind
 from taphouse.persist.image import Image
 from taphouse.persist.live import Chunked, LiveReader
 
@@ -34,8 +34,10 @@ class _Lenient(dict[int, Any]):
     def __init__(self) -> None:
         super().__init__()
         self.gone: dict[int, Gone] = {}
+        self.misses = 0
 
     def __missing__(self, oid: int) -> Any:
+        self.misses += 1
         return self.gone.setdefault(oid, Gone())
 
 
@@ -72,8 +74,9 @@ class ContainerFiller:
         self._reader = reader
         self._objects = objects
         self._rows = _Lenient()
-        self.sizes: dict[int, tuple[int, int]] = {}
-        """Number of each big container -> bytes of its base and of the operations on it."""
+        self.sizes: dict[int, tuple[int, int, int]] = {}
+        """Number of each container whose changes are written as operations -> bytes of what they are done on,
+        bytes of the operations, and the number of its first chunk."""
 
     def fill(self, oid: int, cid: int, container: Any, state: bytes, unpacker: Any) -> None:
         """Fill ``container``, blank, with what its row says.
@@ -82,14 +85,22 @@ class ContainerFiller:
             CodecError: if that is no container of its kind.
             Defer: if a key cannot be hashed yet; the container is still blank.
         """
-        made = unpacker.unpack(state)
+        late = self._image.all_deltas(oid)
+        misses = self._rows.misses
+        made = (self._lenient(type(unpacker)) if late else unpacker).unpack(state)
         if type(made) is Chunked:
             self._reader.nested -= 1
-            made = self._from_chunks(oid, made, type(unpacker))
+            made = self._build(oid, made, type(unpacker), len(state))
+        elif late:
+            made = self._build(oid, Chunked(made, (0, 0, 0)), type(unpacker), len(state))
+        if self._rows.misses != misses and _holds_gone(made):
+            raise CodecError(f"a reference to row {min(self._rows.gone)}, which does not exist")
         self.check_nested()
         kind: Any = plain_kind(MADE_BY_CID[cid]())
         if type(made) is not kind:
             raise CodecError(f"a {type(made).__qualname__} where a {MADE_BY_CID[cid].__qualname__} must be")
+        if cid < BYTEARRAY_CID and oid not in self.sizes and len(made) > EMBEDDED_ENTRIES:
+            self.sizes[oid] = (len(state), 0, 0)
         if cid >= BYTEARRAY_CID:
             _pour(container, made)
         elif type(container) is TrackedDict and not _may_own(made.values()):
@@ -109,16 +120,18 @@ class ContainerFiller:
             self._reader.nested = 0
             raise CodecError("a big container inside another value")
 
-    def _from_chunks(self, oid: int, head: Chunked, twin: Any) -> Any:
-        made = head.empty
+    def _lenient(self, twin: Any) -> Any:
+        """Return an unpacker for what may name rows that are gone."""
         if not self._rows:
-            # One copy for all big containers: a reference then costs no call in Python.
+            # One copy for all such containers: a reference then costs no call in Python.
             self._rows.update(self._objects)
-        self._rows.gone.clear()
-        unpacker = twin(self._rows, self._reader.scalar, self._reader.tagged)
-        chunks, operations = self._image.container(oid)
-        if len(chunks) != head.chunks:
-            raise CodecError(f"{head.chunks} chunks promised, {len(chunks)} are there")
+        return twin(self._rows, self._reader.scalar, self._reader.tagged)
+
+    def _build(self, oid: int, head: Chunked, twin: Any, size: int) -> Any:
+        """Put chunks into what the row holds, of ``size`` bytes, and do the operations."""
+        made = head.made
+        unpacker = self._lenient(twin)
+        chunks, operations = self._image.container(oid, head.base)
         for data in chunks:
             items = unpacker.unpack(data)
             if type(items) is not list:
@@ -130,9 +143,7 @@ class ContainerFiller:
                 raise CodecError("operations that are no array")
             for op in ops:
                 _operate(made, op, self._reader)
-        if self._rows.gone and _holds_gone(made):
-            raise CodecError(f"a reference to row {min(self._rows.gone)}, which does not exist")
-        self.sizes[oid] = (sum(map(len, chunks)), sum(map(len, operations)))
+        self.sizes[oid] = (sum(map(len, chunks)) or size, sum(map(len, operations)), head.base[0])
         return made
 
 

@@ -10,12 +10,37 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from typing import Final
 
 from taphouse.durable import ClassRecord
-from taphouse.persist.records import Epoch, Page, Row, class_columns
+from taphouse.persist.records import Base, Epoch, Page, Row, class_columns, join_arrays
 from taphouse.persist.schema import CHUNKS_PER_OID, PAGE_OIDS, SUM_MASK, Counts, Meta, row_sum
 
 __all__ = ["Folder"]
+
+
+DELTA_BYTES: Final = 1 << 16
+"""Operations of several epochs on one container become one row of about this size."""
+DROP_ROWS: Final = 32
+"""Rows of an old base that are dropped at a time."""
+
+
+class _Deltas:
+    """Operations of epochs that follow each other, to be one row."""
+
+    __slots__ = ("is_closed", "number", "parts", "size")
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.number = 0
+        self.size = 0
+        self.is_closed = False
+
+    def add(self, number: int, ops: bytes) -> None:
+        """Add the operations of the next epoch that has some."""
+        self.parts.append(ops)
+        self.number = number
+        self.size += len(ops)
 
 
 class _Changes:
@@ -24,8 +49,9 @@ class _Changes:
     def __init__(self) -> None:
         self.classes: dict[int, ClassRecord] = {}
         self.pages: dict[int, dict[int, Row | None]] = {}
-        self.chunks: dict[int, list[bytes]] = {}
-        self.deltas: dict[tuple[int, int], bytes] = {}
+        self.chunks: dict[int, dict[int, bytes]] = {}
+        self.bases: dict[int, Base] = {}
+        self.deltas: dict[int, list[_Deltas]] = {}
         self.epoch = 0
         self.chain = b""
         self.next_oid = 1
@@ -37,17 +63,36 @@ class _Changes:
         self.classes.update(epoch.classes)
         for oid, row in epoch.rows.items():
             self.pages.setdefault(oid // PAGE_OIDS, {})[oid % PAGE_OIDS] = row
+        for oid, parts in epoch.chunks.items():
+            self.chunks.setdefault(oid, {}).update(parts)
+        for oid, ops in epoch.deltas.items():
+            groups = self.deltas.setdefault(oid, [])
+            if not groups or groups[-1].is_closed or groups[-1].size > DELTA_BYTES:
+                groups.append(_Deltas())
+            groups[-1].add(number, ops)
+        for oid in (*epoch.chunks, *epoch.bases):
+            # A base that is begun here will hold the operations up to here: later ones are kept apart.
+            if oid in self.deltas:
+                self.deltas[oid][-1].is_closed = True
+        for oid, base in epoch.bases.items():
+            self._begin(oid, base)
         for oid in epoch.freed:
             self.pages.setdefault(oid // PAGE_OIDS, {})[oid % PAGE_OIDS] = None
-        for oid, parts in (*epoch.chunks.items(), *((oid, list[bytes]()) for oid in epoch.freed)):
-            self.chunks[oid] = parts
-            for key in [key for key in self.deltas if key[0] == oid]:
-                del self.deltas[key]
-        for oid, ops in epoch.deltas.items():
-            self.deltas[oid, number] = ops
+            self._begin(oid, (0, 0, number))
         self.epoch, self.chain, self.next_oid = number, chain, epoch.next_oid
         self.plan = epoch.plan if epoch.plan is not None else self.plan
         self.size += size
+
+    def _begin(self, oid: int, base: Base) -> None:
+        """A container has a new base: what is not in it goes."""
+        first, count, since = base
+        self.bases[oid] = base
+        if oid in self.chunks:
+            self.chunks[oid] = {n: data for n, data in self.chunks[oid].items() if first <= n < first + count}
+        if oid in self.deltas:
+            self.deltas[oid] = [group for group in self.deltas[oid] if group.number > since]
+            if not self.deltas[oid]:
+                del self.deltas[oid]
 
 
 class Folder:
@@ -122,18 +167,22 @@ class Folder:
         for pid in sorted(changes.pages):
             self._fold_page(db, pid, changes.pages[pid], changes.epoch)
             yield 1
+        for oid, base in changes.bases.items():
+            if oid in self._big:
+                yield from self._drop(db, oid, base)
         for oid, parts in changes.chunks.items():
-            if oid in self._big or parts:
-                yield self._drop(db, oid)
-            for n, data in enumerate(parts):
+            self._big.add(oid)
+            for n, data in parts.items():
                 self._put(db, "chunk", (oid * CHUNKS_PER_OID + n, changes.epoch, data), None)
                 yield 1
-            if parts:
-                self._big.add(oid)
-        for (oid, number), ops in changes.deltas.items():
-            self._put(db, "delta", (oid, number, ops), None)
+        for oid, groups in changes.deltas.items():
+            if oid in self._big:
+                # A run that did not end may have left operations that are put together otherwise here.
+                yield from self._delete(db, "delta", oid, self.meta.epoch + 1, 1 << 62)
             self._big.add(oid)
-            yield 1
+            for group in groups:
+                self._put(db, "delta", (oid, group.number, join_arrays(group.parts)), None)
+                yield 1
         db.execute("DELETE FROM journal WHERE epoch <= ?", (changes.epoch,))
         self.meta = self.meta.with_(epoch=changes.epoch, chain=changes.chain, next_oid=changes.next_oid)
         if changes.plan is not None:
@@ -170,21 +219,30 @@ class Folder:
         self._account(table, 0 if before else 1, change)
         return before != made
 
-    def _drop(self, db: sqlite3.Connection, oid: int) -> int:
-        """Delete the chunks and deltas of a container; return how many."""
-        count = 0
-        bounds = (oid * CHUNKS_PER_OID, (oid + 1) * CHUNKS_PER_OID)
-        for table, where, values in (
-            ("chunk", "id >= ? AND id < ?", bounds),
-            ("delta", "oid = ?", (oid,)),
-        ):
-            sums = db.execute(f"SELECT sum FROM {table} WHERE {where}", values).fetchall()
-            if sums:
-                db.execute(f"DELETE FROM {table} WHERE {where}", values)
-                self._account(table, -len(sums), -sum(int.from_bytes(s, "big") for (s,) in sums))
-            count += len(sums)
-        self._big.discard(oid)
-        return count
+    def _drop(self, db: sqlite3.Connection, oid: int, base: Base) -> Iterator[int]:
+        """Delete the chunks of a container that are not in ``base``, and the deltas that are."""
+        first, count, since = base
+        start = oid * CHUNKS_PER_OID
+        yield from self._delete(db, "chunk", oid, start, start + first)
+        yield from self._delete(db, "chunk", oid, start + first + count, start + CHUNKS_PER_OID)
+        yield from self._delete(db, "delta", oid, 0, since + 1)
+        if not count:
+            self._big.discard(oid)
+
+    def _delete(self, db: sqlite3.Connection, table: str, oid: int, low: int, high: int) -> Iterator[int]:
+        """Delete chunks, or deltas of ``oid``, with numbers from ``low`` up to, not with, ``high``."""
+        key = "id" if table == "chunk" else "epoch"
+        where = f"{key} >= ? AND {key} < ?" + ("" if table == "chunk" else f" AND oid = {oid:d}")
+        while True:
+            found = db.execute(
+                f"SELECT {key}, sum FROM {table} WHERE {where} ORDER BY {key} LIMIT {DROP_ROWS}", (low, high)
+            ).fetchall()
+            if found:
+                db.execute(f"DELETE FROM {table} WHERE {where}", (low, found[-1][0] + 1))
+                self._account(table, -len(found), -sum(int.from_bytes(each, "big") for _key, each in found))
+                yield len(found)
+            if len(found) < DROP_ROWS:
+                break
 
     def _account(self, table: str, rows: int, change: int) -> None:
         name = "classes" if table == "class" else table

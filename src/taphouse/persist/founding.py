@@ -54,7 +54,7 @@ def create_file(path: Path, base: Image, turn: Turn, link: bytes, *, sets_aside:
             {**base.classes, **epoch.classes},
             make_pages(rows.items(), turn.number),
             {oid: parts for oid, parts in chunks.items() if oid in rows},
-            [(oid, turn.number, ops) for oid, ops in epoch.deltas.items()],
+            [(oid, turn.number, ops) for oid, ops in epoch.deltas.items() if oid in rows],
             wal=True,
         )
         hold_inode(temporary)

@@ -13,13 +13,25 @@ import sys
 import time
 from typing import Any, Final
 
-from taphouse.durable import Durable, Ledger, attach, is_own, is_tracked, make_own, oid_of, path_of, take_ops
+from taphouse.durable import (
+    Durable,
+    Ledger,
+    attach,
+    is_own,
+    is_tracked,
+    make_own,
+    oid_of,
+    path_of,
+    share,
+    take_ops,
+)
 from taphouse.errors import InternalError
-from taphouse.persist.containers import CHUNK_ENTRIES
+from taphouse.persist.containers import EMBEDDED_ENTRIES
 from taphouse.persist.leaves import PackFailure
 from taphouse.persist.opaque import OpaqueEntry, check_opaque, digest_of
 from taphouse.persist.origin import plan_text
-from taphouse.persist.records import Epoch
+from taphouse.persist.records import Epoch, join_arrays
+from taphouse.persist.rewriting import Rewriting, other_half
 from taphouse.persist.rowing import RowWriter, is_shared
 from taphouse.persist.shaping import Classes
 from taphouse.persist.turns import Store, Turn
@@ -29,8 +41,32 @@ __all__ = ["Freezer"]
 
 _log = logging.getLogger("taphouse.persist")
 _SLOW_COMPARE_S: Final = 0.001
-_REWRITE_BYTES: Final = 1 << 16
-"""Operations on a big container are kept up to this size before its chunks are written anew."""
+_REWRITE_BYTES: Final = 1 << 12
+"""Operations on a container are kept up to this size, or that of its base, before it is written anew."""
+_SLICE_BYTES: Final = 1 << 17
+"""A container up to this size is written anew at once; of bigger ones about so much along with an epoch,
+which takes about a millisecond."""
+
+
+class _Written:
+    """What is in the tap of a container whose changes are written as operations.
+
+    Args:
+        size: bytes of what the operations are done on.
+        changes: bytes of the operations.
+        first: number of its first chunk.
+    """
+
+    __slots__ = ("changes", "first", "rewriting", "size")
+
+    def __init__(self, size: int, changes: int = 0, first: int = 0) -> None:
+        self.size, self.changes, self.first = size, changes, first
+        self.rewriting: Rewriting | None = None
+
+    @property
+    def is_outgrown(self) -> bool:
+        """Whether there are more operations than it is worth to keep."""
+        return self.changes >= max(self.size, _REWRITE_BYTES)
 
 
 class Freezer:
@@ -46,15 +82,15 @@ class Freezer:
     embeds = True
 
     def __init__(
-        self, ledger: Ledger, store: Store, chunk_bytes: dict[int, tuple[int, int]] | None = None
+        self, ledger: Ledger, store: Store, chunk_bytes: dict[int, tuple[int, int, int]] | None = None
     ) -> None:
         self._ledger = ledger
         self._number = store.epoch
         self._classes = Classes(dict(store.classes))
         self._writer = RowWriter(self, self._classes)
         self._queue: list[Any] = []
-        self._sizes = dict(chunk_bytes or {})
-        self._big: set[int] = set(self._sizes)
+        self._written = {oid: _Written(*numbers) for oid, numbers in (chunk_bytes or {}).items()}
+        self._rewriting: set[int] = set()
         self._plan: str | None = store.info.plan_text if store.info is not None else None
         self._warned = False
         self._current: Any = None
@@ -96,6 +132,8 @@ class Freezer:
                     break
                 # Writing an opaque value may give a container a row of its own, which marks its holder.
                 self._compare_opaque(epoch, freed)
+                if self._rewriting and not compared and not epoch.is_empty():
+                    self._rewrite_some(epoch)
                 compared = True
                 if not self._queue and not self._ledger.is_dirty:
                     break
@@ -134,22 +172,65 @@ class Freezer:
 
     def _write_container(self, container: Any, oid: int, epoch: Epoch) -> None:
         ops = take_ops(container)
-        base, changes = self._sizes.get(oid, (0, 0))
-        is_rewritten = oid not in self._sizes or oid in epoch.chunks or changes >= max(base, _REWRITE_BYTES)
-        if ops is not None and not is_rewritten:
-            if ops:
-                epoch.deltas[oid] = data = self._writer.operations(ops)
-                self._sizes[oid] = (base, changes + len(data))
+        written = self._written.get(oid)
+        number = self._number + 1
+        if written is None or ops is None or (oid in epoch.bases and epoch.bases[oid][2] == number):
+            self._write_whole(container, oid, epoch, written is not None)
             return
-        row, chunks = self._writer.container(container)
+        if not ops:
+            return
+        is_begun = written.rewriting is not None
+        if written.is_outgrown and not is_begun and written.size <= _SLICE_BYTES:
+            self._write_whole(container, oid, epoch, True)
+            return
+        data = self._writer.operations(ops)
+        written.changes += len(data)
+        epoch.deltas[oid] = join_arrays([epoch.deltas[oid], data]) if oid in epoch.deltas else data
+        if written.rewriting is not None:
+            written.rewriting.changes += len(data)
+            if written.rewriting.since == number:
+                # Begun in this very epoch, before these operations: it would have to be begun again.
+                written.rewriting = None
+                self._rewriting.discard(oid)
+                epoch.chunks.pop(oid, None)
+        elif written.is_outgrown:
+            written.rewriting = Rewriting(container, other_half(written.first), number)
+            self._rewriting.add(oid)
+
+    def _write_whole(self, container: Any, oid: int, epoch: Epoch, is_known: bool) -> None:
+        number = self._number + 1
+        row, chunks = self._writer.container(container, number if is_known else 0)
         epoch.rows[oid] = row
-        if chunks or oid in self._sizes:
-            epoch.chunks[oid] = chunks
-            epoch.deltas.pop(oid, None)
+        epoch.chunks.pop(oid, None)
         if chunks:
-            self._sizes[oid] = (sum(map(len, chunks)), 0)
-        else:
-            self._sizes.pop(oid, None)
+            epoch.chunks[oid] = dict(enumerate(chunks))
+        if is_known:
+            epoch.bases[oid] = (0, len(chunks), number)
+            epoch.deltas.pop(oid, None)
+            self._rewriting.discard(oid)
+        if is_known or len(container) > EMBEDDED_ENTRIES:
+            self._written[oid] = _Written(sum(map(len, chunks)) or len(row[1]))
+
+    def _rewrite_some(self, epoch: Epoch) -> None:
+        """Write some chunks of containers that are written anew; faster than operations come."""
+        left = max(_SLICE_BYTES, 2 * sum(map(len, epoch.deltas.values())))
+        for oid in sorted(self._rewriting):
+            written = self._written[oid]
+            work = written.rewriting
+            assert work is not None
+            # The first chunks come with the epoch of the copy: the fold puts no operations of before and
+            # after such an epoch together.
+            if left <= 0 and work.since != self._number + 1:
+                continue
+            self._current = work.container
+            before = work.size
+            epoch.chunks.setdefault(oid, {}).update(work.take(max(left, 1), self._writer.chunk))
+            left -= work.size - before
+            if work.is_done:
+                epoch.bases[oid] = base = work.base
+                epoch.rows[oid] = self._writer.head(work.container, base)
+                self._written[oid] = _Written(work.size, work.changes, base[0])
+                self._rewriting.discard(oid)
 
     def _compare_opaque(self, epoch: Epoch, freed: list[int]) -> None:
         """Write the rows of opaque values again and keep those that changed; forget the dead."""
@@ -183,9 +264,11 @@ class Freezer:
             )
 
     def _forget(self, oid: int, epoch: Epoch) -> None:
-        self._sizes.pop(oid, None)
+        self._written.pop(oid, None)
+        self._rewriting.discard(oid)
         epoch.chunks.pop(oid, None)
         epoch.deltas.pop(oid, None)
+        epoch.bases.pop(oid, None)
 
     # --- row numbers, asked by the shaper -----------------------------------------------------
 
@@ -196,7 +279,7 @@ class Freezer:
     def of_container(self, value: Any) -> int:
         """Return the number of a tracked container, 0 if it is written inside its owner's row."""
         if not is_own(value):
-            if len(value) <= CHUNK_ENTRIES:
+            if len(value) <= EMBEDDED_ENTRIES:
                 return 0
             make_own(value)
         return oid_of(value) or self._attach(value)
@@ -204,10 +287,7 @@ class Freezer:
     def of_shared(self, value: Any) -> int:
         """Return the number of a tracked container that an opaque value refers to."""
         if not is_own(value):
-            home = _home_of(value)
-            make_own(value)
-            if home is not None:
-                self._ledger.mark(home)
+            share(value)
         return oid_of(value) or self._attach(value)
 
     def _attach(self, value: Any) -> int:
@@ -230,12 +310,3 @@ class Freezer:
         if id(value) in self._ledger.opaque or is_shared(sys.getrefcount(value)):
             return self.of_opaque(value)
         return 0
-
-
-def _home_of(container: Any) -> Any:
-    """Return the durable object or own container in whose row ``container`` is written, or None."""
-    home = container
-    while is_tracked(home) and home._tap_row is None:
-        owner = home._tap_owner
-        home = owner() if owner is not None else None
-    return home

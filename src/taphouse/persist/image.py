@@ -16,7 +16,7 @@ from taphouse.durable import ClassRecord
 from taphouse.errors import TapError
 from taphouse.persist.codes import CodecError
 from taphouse.persist.opening import check_schema, damage_as_tap_error
-from taphouse.persist.records import Epoch, Page, Row, make_class
+from taphouse.persist.records import Base, Epoch, Page, Row, make_class
 from taphouse.persist.schema import (
     CHUNKS_PER_OID,
     PAGE_OIDS,
@@ -40,18 +40,20 @@ class Image(Value, frozen=False):
         mark: who owned it.
         classes: class number -> record, those of the journal too.
         pages: page number -> page, as folded.
-        chunks: oid -> chunks of its base, as folded.
+        chunks: oid -> number -> chunk, as folded.
         deltas: oid -> (epoch, operations), as folded.
         journal: (number, epoch, link, bytes in the journal) not folded yet, oldest first.
+        late: oid -> chunks and operations in the journal, once they are asked for.
     """
 
     meta: Meta
     mark: Mark
     classes: dict[int, ClassRecord] = field(default_factory=dict)
     pages: dict[int, Page] = field(default_factory=dict)
-    chunks: dict[int, list[bytes]] = field(default_factory=dict)
+    chunks: dict[int, dict[int, bytes]] = field(default_factory=dict)
     deltas: dict[int, list[tuple[int, bytes]]] = field(default_factory=dict)
     journal: list[tuple[int, Epoch, bytes, int]] = field(default_factory=list)
+    late: dict[int, tuple[dict[int, bytes], list[tuple[int, bytes]]]] | None = None
 
     @property
     def epoch(self) -> int:
@@ -99,17 +101,49 @@ class Image(Value, frozen=False):
             return sum(1 for _row in self.rows())
         return sum(len(page.cids) - page.cids.count(None) for page in self.pages.values())
 
-    def container(self, oid: int) -> tuple[list[bytes], list[bytes]]:
-        """Return the chunks of a big container and the operations to be done on them, oldest first."""
-        base = self.chunks.get(oid, [])
-        deltas = dict(self.deltas.get(oid, []))
-        for number, epoch, _link, _size in self.journal:
-            if oid in epoch.chunks:
-                base = epoch.chunks[oid]
-                deltas = {at: ops for at, ops in deltas.items() if at > number}
-            if oid in epoch.deltas:
-                deltas[number] = epoch.deltas[oid]
-        return base, [deltas[number] for number in sorted(deltas)]
+    def container(self, oid: int, base: Base) -> tuple[list[bytes], list[bytes]]:
+        """Return the chunks of a container and the operations to be done on them, oldest first.
+
+        Args:
+            oid: its number.
+            base: what its row says.
+
+        Raises:
+            CodecError: if a chunk is missing.
+        """
+        first, count, since = base
+        chunks = self.all_chunks(oid)
+        missing = next((n for n in range(first, first + count) if n not in chunks), None)
+        if missing is not None:
+            raise CodecError(f"{count} chunks promised, chunk {missing} is not there")
+        return (
+            [chunks[n] for n in range(first, first + count)],
+            [ops for number, ops in self.all_deltas(oid) if number > since],
+        )
+
+    def all_chunks(self, oid: int) -> dict[int, bytes]:
+        """Return every chunk there is of a container, those not in use too."""
+        late = self._late().get(oid)
+        folded = self.chunks.get(oid, {})
+        return {**folded, **late[0]} if late else folded
+
+    def all_deltas(self, oid: int) -> list[tuple[int, bytes]]:
+        """Return every (epoch, operations) there is of a container, oldest first."""
+        # What is of later epochs was folded by a run that did not end: the journal still has it.
+        folded = [(number, ops) for number, ops in self.deltas.get(oid, ()) if number <= self.meta.epoch]
+        late = self._late().get(oid)
+        return folded + late[1] if late else folded
+
+    def _late(self) -> dict[int, tuple[dict[int, bytes], list[tuple[int, bytes]]]]:
+        """Return oid -> chunks and operations that the journal has."""
+        if self.late is None:
+            self.late = {}
+            for number, epoch, _link, _size in self.journal:
+                for oid, parts in epoch.chunks.items():
+                    self.late.setdefault(oid, ({}, []))[0].update(parts)
+                for oid, ops in epoch.deltas.items():
+                    self.late.setdefault(oid, ({}, []))[1].append((number, ops))
+        return self.late
 
 
 class _Reader:
@@ -199,9 +233,7 @@ def read_image(db: sqlite3.Connection, path: Path, limit: int) -> Image:
             image.pages[pid] = Page.from_columns(epoch, idx, data)
     for chunk_id, _epoch, data in reader.summed("chunk", "id, epoch, data", (int, int, bytes)):
         oid, n = divmod(chunk_id, CHUNKS_PER_OID)
-        image.chunks.setdefault(oid, []).append(data)
-        if len(image.chunks[oid]) != n + 1:
-            raise TapError(f"chunk {n} follows a gap", path=str(path), where=f"chunk row {chunk_id}")
+        image.chunks.setdefault(oid, {})[n] = data
     for oid, epoch, data in reader.summed("delta", "oid, epoch, data", (int, int, bytes), 2):
         image.deltas.setdefault(oid, []).append((epoch, data))
     with damage_as_tap_error(path):

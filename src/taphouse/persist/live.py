@@ -26,6 +26,7 @@ from taphouse.durable import ClassRecord
 from taphouse.persist import codes
 from taphouse.persist.codes import CodecError, Defer
 from taphouse.persist.inert import Inert, InertReader
+from taphouse.persist.records import Base, check_base
 from taphouse.persist.scalars import unpack_scalar
 from taphouse.persist.shaping import BUILTIN_FACTORIES
 
@@ -61,16 +62,16 @@ def unsafe_parts(value: Any) -> Iterable[Any]:
 
 
 class Chunked:
-    """The row of a big container: its kind, empty, and how many chunks it has.
+    """The row of a container that is more than its row.
 
     Args:
-        empty: the container without entries.
-        chunks: number of rows in table ``chunk``.
+        made: the container, with its entries if no chunk has them.
+        base: which chunks have them, and the epoch from which on operations are to be done.
     """
 
-    def __init__(self, empty: Any, chunks: int) -> None:
-        self.empty = empty
-        self.chunks = chunks
+    def __init__(self, made: Any, base: Base) -> None:
+        self.made = made
+        self.base = base
 
 
 class LiveReader:
@@ -246,11 +247,12 @@ class LiveReader:
         return found if found is not None else enum.Flag._missing_.__func__(kind, content)  # type: ignore[attr-defined]
 
     def _chunked(self, _payload: bytes, items: list[Any], _code: int) -> Any:
-        empty, chunks = items
-        if type(chunks) is not int or chunks < 0 or type(empty) not in _CONTAINERS or len(empty):
+        made, *numbers = items
+        base = check_base(numbers)
+        if type(made) not in _CONTAINERS or (base[1] and len(made)):
             raise CodecError("a big container of a wrong shape")
         self.nested += 1
-        return Chunked(empty, chunks)
+        return Chunked(made, base)
 
 
 _CONTAINERS: Final = (list, dict, set, deque, OrderedDict, defaultdict, Counter)

@@ -13,13 +13,27 @@ from typing import Any
 from taphouse.durable import ClassRecord
 from taphouse.persist.codec import pack_plain, unpack_plain
 from taphouse.persist.codes import CodecError
-from taphouse.persist.schema import PAGE_OIDS
+from taphouse.persist.leaves import put_head
+from taphouse.persist.schema import CHUNKS_PER_OID, PAGE_OIDS
 from taphouse.value import Value, field
 
-__all__ = ["KINDS", "Epoch", "Page", "Row", "class_columns", "make_class"]
+__all__ = [
+    "KINDS",
+    "Base",
+    "Epoch",
+    "Page",
+    "Row",
+    "check_base",
+    "class_columns",
+    "join_arrays",
+    "make_class",
+]
 
 Row = tuple[int, bytes]
 """Class number (0: a container) and state."""
+
+Base = tuple[int, int, int]
+"""What a container's row builds on: its first chunk, how many there are, the last epoch in them."""
 
 KINDS = ("durable", "plain", "enum", "namedtuple", "function", "class")
 MAX_OID = 1 << 43
@@ -112,8 +126,10 @@ class Epoch(Value, frozen=False):
     Args:
         classes: class number -> record, new ones.
         rows: oid -> row, new or changed.
-        chunks: oid of a big container -> all its chunks, in order.
-        deltas: oid of a big container -> its operations since the epoch before.
+        chunks: oid of a big container -> number -> chunk.
+        deltas: oid of a container -> its operations since the epoch before.
+        bases: oid of a container -> what its row says from now on; all other chunks of it, and all
+            operations up to the epoch there, go.
         freed: oids whose rows go.
         next_oid: the next number that no row ever had.
         plan: JSON text if it changed.
@@ -121,15 +137,16 @@ class Epoch(Value, frozen=False):
 
     classes: dict[int, ClassRecord] = field(default_factory=dict)
     rows: dict[int, Row] = field(default_factory=dict)
-    chunks: dict[int, list[bytes]] = field(default_factory=dict)
+    chunks: dict[int, dict[int, bytes]] = field(default_factory=dict)
     deltas: dict[int, bytes] = field(default_factory=dict)
+    bases: dict[int, Base] = field(default_factory=dict)
     freed: list[int] = field(default_factory=list)
     next_oid: int = 1
     plan: str | None = None
 
     def is_empty(self) -> bool:
         """Say whether nothing changes."""
-        changes = (self.classes, self.rows, self.chunks, self.deltas, self.freed)
+        changes = (self.classes, self.rows, self.chunks, self.deltas, self.bases, self.freed)
         return not any(changes) and self.plan is None
 
     def pack(self) -> bytes:
@@ -140,11 +157,15 @@ class Epoch(Value, frozen=False):
             rows += (oid, cid, state)
         chunks: list[Any] = []
         for oid, parts in self.chunks.items():
-            chunks += (oid, parts)
+            for n, data in parts.items():
+                chunks += (oid, n, data)
         deltas: list[Any] = []
         for oid, ops in self.deltas.items():
             deltas += (oid, ops)
-        return pack_plain([classes, rows, chunks, deltas, self.freed, self.next_oid, self.plan])
+        bases: list[Any] = []
+        for oid, base in self.bases.items():
+            bases += (oid, *base)
+        return pack_plain([classes, rows, chunks, deltas, bases, self.freed, self.next_oid, self.plan])
 
     @classmethod
     def unpack(cls, data: bytes) -> Epoch:
@@ -154,11 +175,11 @@ class Epoch(Value, frozen=False):
             CodecError: if it holds none.
         """
         parts = unpack_plain(data)
-        if type(parts) is not list or [type(part) for part in parts[:6]] != [list] * 5 + [int]:
+        if type(parts) is not list or [type(part) for part in parts[:7]] != [list] * 6 + [int]:
             raise CodecError("an epoch of a wrong shape")
-        if len(parts) != 7 or not (parts[6] is None or type(parts[6]) is str):
+        if len(parts) != 8 or not (parts[7] is None or type(parts[7]) is str):
             raise CodecError("an epoch of a wrong shape")
-        classes, rows, chunks, deltas, freed, next_oid, plan = parts
+        classes, rows, chunks, deltas, bases, freed, next_oid, plan = parts
         epoch = cls(next_oid=next_oid, plan=plan, freed=freed)
         for entry in classes:
             if type(entry) is not list or len(entry) != 6:
@@ -168,20 +189,52 @@ class Epoch(Value, frozen=False):
             if type(cid) is not int or cid < 0 or type(state) is not bytes:
                 raise CodecError("a row of a wrong shape")
             epoch.rows[_number(oid)] = (cid, state)
-        for oid, pieces in _groups(chunks, 2):
-            if type(pieces) is not list or not all(type(piece) is bytes for piece in pieces):
+        for oid, n, piece in _groups(chunks, 3):
+            if type(n) is not int or not 0 <= n < CHUNKS_PER_OID or type(piece) is not bytes:
                 raise CodecError("chunks of a wrong shape")
-            epoch.chunks[_number(oid)] = pieces
+            epoch.chunks.setdefault(_number(oid), {})[n] = piece
         for oid, ops in _groups(deltas, 2):
             if type(ops) is not bytes:
                 raise CodecError("operations of a wrong shape")
             epoch.deltas[_number(oid)] = ops
+        for oid, *base in _groups(bases, 4):
+            epoch.bases[_number(oid)] = check_base(base)
         for oid in freed:
             _number(oid)
-        sizes = len(classes), len(rows) // 3, len(chunks) // 2, len(deltas) // 2
-        if sizes != (len(epoch.classes), len(epoch.rows), len(epoch.chunks), len(epoch.deltas)):
+        sizes = len(classes), len(rows) // 3, len(chunks) // 3, len(deltas) // 2, len(bases) // 4
+        pieces = sum(map(len, epoch.chunks.values()))
+        if sizes != (len(epoch.classes), len(epoch.rows), pieces, len(epoch.deltas), len(epoch.bases)):
             raise CodecError("the same number twice in one epoch")
         return epoch
+
+
+def check_base(values: list[Any]) -> Base:
+    """Return the base that three values of a tap stand for.
+
+    Raises:
+        CodecError: if they stand for none.
+    """
+    if [type(value) for value in values] == [int, int, int]:
+        first, count, since = values
+        if min(values) >= 0 and first + count <= CHUNKS_PER_OID and since < 1 << 63:
+            return first, count, since
+    raise CodecError("chunks of a container out of bounds")
+
+
+def join_arrays(parts: list[bytes]) -> bytes:
+    """Return arrays, each as bytes that a packer wrote, as one array of all their items."""
+    if len(parts) == 1:
+        return parts[0]
+    count = 0
+    bodies = []
+    for data in parts:
+        wide = {0xDC: 2, 0xDD: 4}.get(data[0], 0)
+        count += int.from_bytes(data[1 : 1 + wide], "big") if wide else data[0] & 0x0F
+        bodies.append(data[1 + wide :])
+    # The head that a packer writes for so many items.
+    head = bytearray()
+    put_head(head, count, 0x90, 16, 0xDC)
+    return b"".join((bytes(head), *bodies))
 
 
 def _number(oid: Any) -> int:

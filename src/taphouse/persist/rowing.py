@@ -19,10 +19,13 @@ from taphouse.persist.containers import CHUNK_ENTRIES, CONTAINER_CIDS, PLAIN_CON
 from taphouse.persist.instances import instance_state
 from taphouse.persist.packer import Packer as PurePacker
 from taphouse.persist.packer import Tagged
-from taphouse.persist.records import Row
+from taphouse.persist.records import Base, Row
 from taphouse.persist.shaping import Classes, Rows, Shaper, container_shape
 
 __all__ = ["RowWriter", "is_shared"]
+
+_BASED: Final = b"\x95\xc7\x00" + bytes([CHUNKED])
+"""The front of an array of five whose first item is the tag CHUNKED."""
 
 
 class RowWriter:
@@ -50,23 +53,41 @@ class RowWriter:
         """
         return self._classes.number_of(type(value)), self._packer.pack_state(raw_state(value))
 
-    def container(self, value: Any) -> tuple[Row, list[bytes]]:
+    def container(self, value: Any, since: int = 0) -> tuple[Row, list[bytes]]:
         """Return the row of a tracked container with one of its own, and its chunks if it is a big one.
+
+        Args:
+            value: the container.
+            since: the epoch whose operations, and those before it, are not to be done on what is written.
 
         Raises:
             PackFailure: if it cannot be written.
         """
-        cid = CONTAINER_CIDS[type(value)]
+        if len(value) > CHUNK_ENTRIES:
+            chunks = [self.chunk(part) for part in _parts(value)]
+            return self.head(value, (0, len(chunks), since)), chunks
+        whole = self._packer.pack_shape(value, container_shape(value))
+        if since:
+            whole = b"".join((_BASED, whole, *map(self._packer.pack, (0, 0, since))))
+        return (CONTAINER_CIDS[type(value)], whole), []
+
+    def chunk(self, entries: list[Any]) -> bytes:
+        """Return entries of a big container, of a dict keys and values in turn, as one of its chunks.
+
+        Raises:
+            PackFailure: if one cannot be written.
+        """
+        return self._packer.pack(entries)  # type: ignore[no-any-return]
+
+    def head(self, value: Any, base: Base) -> Row:
+        """Return the row of a big container whose entries are in chunks."""
         shape = container_shape(value)
-        if len(value) <= CHUNK_ENTRIES:
-            return (cid, self._packer.pack_shape(value, shape)), []
-        chunks = [self._packer.pack(part) for part in _parts(value)]
         if isinstance(shape, Tagged):
             empty: Any = shape._replace(body=())
         else:
             empty = [] if isinstance(value, list) else {}
-        row = cid, self._packer.pack_shape(None, Tagged(CHUNKED, head=(empty, len(chunks))))
-        return row, chunks
+        row = self._packer.pack_shape(None, Tagged(CHUNKED, head=(empty, *base)))
+        return CONTAINER_CIDS[type(value)], row
 
     def opaque(self, value: Any) -> Row:
         """Return the row of a plain instance, a bytearray, or a shared plain container of one.

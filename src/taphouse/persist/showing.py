@@ -12,12 +12,13 @@ from typing import Any
 
 from taphouse.durable import ClassRecord
 from taphouse.persist.codec import Unpacker
-from taphouse.persist.codes import CodecError, Ref
+from taphouse.persist.codes import CHUNKED, CodecError, Ref
 from taphouse.persist.containers import FIRST_CLASS, MADE_BY_CID
 from taphouse.persist.image import Image
 from taphouse.persist.inert import Inert, InertReader, RefRows
 from taphouse.persist.opening import damage_as_tap_error
 from taphouse.persist.reading import load_image
+from taphouse.persist.records import Base, check_base
 from taphouse.value import Value
 
 __all__ = ["InertObject", "check_integrity", "read_objects"]
@@ -32,7 +33,7 @@ class InertObject(Value):
         kind: the class's registered name, or "list", "dict", ...
         state: of an object its attributes by name; of a container an inert value.
         chunks: entries of a big container, as stored.
-        operations: what was done to a big container since, oldest first.
+        operations: what was done to a container since, oldest first.
     """
 
     oid: int
@@ -71,13 +72,17 @@ def _objects(image: Image, name: Path) -> Iterator[InertObject]:
             kind = MADE_BY_CID.get(cid)
             if kind is None:
                 raise CodecError(f"class {cid} does not exist")
-            base, operations = image.container(oid)
+            base: Base = (0, 0, 0)
+            if type(value) is Inert and value.code == CHUNKED:
+                value, *numbers = value.items
+                base = check_base(numbers)
+            chunks, operations = image.container(oid, base)
             yield InertObject(
                 oid,
                 None,
                 kind.__qualname__.removeprefix("Tracked"),
                 value,
-                tuple(entry for data in base for entry in unpacker.unpack(data)),
+                tuple(entry for data in chunks for entry in unpacker.unpack(data)),
                 tuple(op for data in operations for op in unpacker.unpack(data)),
             )
 
@@ -93,8 +98,9 @@ def check_integrity(path: str | os.PathLike[str]) -> None:
     rows = {oid for oid, _cid, _state in image.rows()}
     for found in _objects(image, name):
         with damage_as_tap_error(name, f"row {found.oid}"):
-            # Chunks and operations may name what is gone; whether it is out again, only thawing tells.
-            for oid in _references(found.state):
+            # Chunks and operations may name what is gone, and so may what operations are done on; whether
+            # it is out again, only thawing tells.
+            for oid in () if found.operations else _references(found.state):
                 if oid not in rows:
                     raise CodecError(f"a reference to row {oid}, which does not exist")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from taphouse.durable import Durable, is_own, path_of, raw_state
 from taphouse.errors import NotDurableError
-from taphouse.persist.containers import CHUNK_ENTRIES
+from taphouse.persist.containers import EMBEDDED_ENTRIES
 from taphouse.persist.leaves import PackFailure
 from taphouse.persist.opaque import check_opaque
 from taphouse.persist.records import Epoch
@@ -83,7 +83,7 @@ class Snapshot:
                 else:
                     rows[oid], chunks = writer.container(value)
                     if chunks:
-                        epoch.chunks[oid] = chunks
+                        epoch.chunks[oid] = dict(enumerate(chunks))
         except PackFailure as failure:
             label = self._label_of(found[oid - 1]) if self._label_of else ""
             raise refuse_value(failure, found[oid - 1], label) from failure
@@ -103,7 +103,7 @@ class Snapshot:
 
     def of_container(self, value: Any) -> int:
         """Return the number of a tracked container, 0 if it is written inside its owner's row."""
-        if len(value) > CHUNK_ENTRIES or is_own(value) or id(value) in self._shared:
+        if len(value) > EMBEDDED_ENTRIES or is_own(value) or id(value) in self._shared:
             return self._number(value)
         return 0
 

@@ -57,13 +57,14 @@ class Thawed(Value, frozen=False):
         root: the application.
         ledger: everything is attached to it, and it has begun.
         unknown: names of classes that were not found; their objects are kept as they are.
-        chunk_bytes: number of each big container -> bytes of its base and of its operations.
+        chunk_bytes: number of each container whose changes are written as operations -> bytes of what they
+            are done on, bytes of the operations, and the number of its first chunk.
     """
 
     root: Any
     ledger: Ledger
     unknown: list[str] = field(default_factory=list)
-    chunk_bytes: dict[int, tuple[int, int]] = field(default_factory=dict)
+    chunk_bytes: dict[int, tuple[int, int, int]] = field(default_factory=dict)
 
 
 class _Resolved(dict[int, Any]):
