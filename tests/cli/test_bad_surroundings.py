@@ -156,3 +156,28 @@ def test_a_disk_that_is_full_while_saving_leaves_the_old_seed(seed: Playground) 
     assert "otk-start.tap" in done.stderr
     assert (seed.folder / "otk-start.tap").read_bytes() == before
     assert not [name for name in os.listdir(seed.folder) if name.endswith(".tmp")]
+
+
+OVER_A_NETWORK = """\
+import sys
+from taphouse.cli.twistd import main
+from taphouse.persist import places
+
+places.place_of = lambda mountinfo, folder: places.Place({kind!r}, "/srv")
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("tap", ["otk-start.tap", "otk-shutdown.tap"])
+def test_a_state_over_a_network_is_refused_with_the_reason_before_anything_is_touched(
+    state: Playground, tap: str
+) -> None:
+    state.write("nfs.py", OVER_A_NETWORK.format(kind="nfs4"))
+    command = ("python", "nfs.py", "-n", "-f", tap, *(("--fresh",) if "start" in tap else ()))
+    refused(state, *command, status=78, says=("/srv is nfs4: its locks", "keep the state on a local disk"))
+
+
+def test_a_state_behind_an_unknown_program_is_warned_of(state: Playground) -> None:
+    state.write("fuse.py", OVER_A_NETWORK.format(kind="fuse.anything"))
+    state.run("python", "fuse.py", "-f", "otk-shutdown.tap")
+    assert "/srv is fuse.anything: whether a sync reaches a disk" in state.read("twistd.log")

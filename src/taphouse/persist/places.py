@@ -162,8 +162,11 @@ def failure_of(path: Path, step: str, error: Exception) -> StorageError:
         error: as SQLite or the system gave it; SQLite keeps the system's reason for itself.
     """
     reason, code = reason_of(error), getattr(error, "errno", None)
-    if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
+    name = getattr(error, "sqlite_errorname", "")
+    if name == "SQLITE_FULL":
         code = errno.ENOSPC
+    elif name == "SQLITE_READONLY_DBMOVED":
+        code, reason = errno.ESTALE, f"{path.name} was moved, removed or replaced by somebody else"
     elif code is None and (code := _try(path.parent)):
         reason = f"{reason}: {os.strerror(code)}"
     cure = _CURES.get(code or 0, _LOOK)
