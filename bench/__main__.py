@@ -62,7 +62,8 @@ def _run(groups: Sequence[Group], workshop: Workshop) -> None:
     for group in groups:
         if group.needs_disk:
             require_disk(workshop.folder)
-        print(f"== {group.title}; {workshop.cores}", flush=True)
+        place = f"; files on {machine['file system']}, {machine['device']}" if group.needs_disk else ""
+        print(f"== {group.title}; {workshop.cores}{place}", flush=True)
         begin = time.monotonic()
         measured = measure_group(group, workshop, _tell)
         kept = keep(measured, workshop, machine)

@@ -19,13 +19,19 @@ INTRODUCTION = """\
 # Benchmarks
 
 Written by `./run bench` (the house `bench/`); figures by hand have no place here. Each row compares two
-programs that ran in turns, a fresh process for every sample, on the machine named with the row. The ratio is
-the median of the paired ratios, the interval encloses that median with at least 95 % whatever the noise looks
-like (order statistics). **Bold rows missed their goal.** A row *reached* its goal when only the interval
-touches a goal that lies within the noise. Every sample is in `bench/results/`.
+programs that ran in turns on the machine named with the row. The ratio is the median of the paired ratios,
+the interval encloses that median with at least 95 % whatever the noise looks like (order statistics).
+**Bold rows missed their goal.** A row *reached* its goal when only the interval touches a goal that lies
+within the noise. Every sample is in `bench/results/`.
 
-Figures of two cores of a virtual machine say which of two programs is faster and about how much; they do not
-say what your machine will do.
+`./run bench GROUP ...` measures again and writes this page (`./run bench --list` names the groups, each
+takes two or three minutes; `--quick` only prints). Under a table stands who ran, with the medians of
+everything that was sampled. Where something has to be on a disk, the syncs that each side asked for are
+counted in another run, by strace, because counting costs time; the lines of configuration that are not the
+program's defaults are named. "taphouse kv" is `examples/08-kv` under `twistd -n`.
+
+Figures of two cores of a virtual machine say which of two programs is faster and about how much; they do
+not say what your machine will do.
 """
 
 HEADER = (

@@ -182,4 +182,5 @@ BIGDICT = Group(
         Comparison("build a million entries", LOAD, TAP, PICKLE, Goal(1.5)),
     ),
     needs_disk=True,
+    limit_s=120.0,
 )

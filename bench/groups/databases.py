@@ -91,4 +91,5 @@ DATABASES = Group(
         Comparison("INCR", P99, TAPHOUSE, ZODB),
     ),
     needs_disk=True,
+    limit_s=120.0,
 )

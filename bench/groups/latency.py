@@ -92,4 +92,5 @@ LATENCY = Group(
         Comparison("INCR at half load", P999, TAPHOUSE, REDIS),
     ),
     needs_disk=True,
+    limit_s=120.0,
 )
