@@ -54,7 +54,7 @@ def on_io(step):
         time.sleep(0.002)
 
 SqliteStore.on_io = staticmethod(on_io)
-writer.FORCED_PATH = "thread"
+writer.FORCED_PATH = sys.argv.pop(1)
 sys.exit(main(sys.argv[1:]))
 """
 process = pytest.mark.process
@@ -105,8 +105,8 @@ def test_output_waits_for_a_stuck_disk_behind_the_gate_and_only_there(counter: P
     def status(what: str) -> object:
         return json.loads(counter.run("tap", "status", "counter", "--json").stdout)[what]
 
-    for durability in ("interval", "gate"):
-        counter.run("python", "slow.py", "-y", "counter.py", "--durability", durability)
+    for durability, forced in (("interval", ""), ("gate", "thread")):
+        counter.run("python", "slow.py", forced, "-y", "counter.py", "--durability", durability)
         stuck.touch()
         address = ("127.0.0.1", counter.port(8123))
         with socket.create_connection(address, timeout=PATIENCE_S) as client:

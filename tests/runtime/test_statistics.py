@@ -98,6 +98,10 @@ def test_the_middle_and_the_tail_are_those_of_the_last_thousand():
     numbers = meter.statistics(Gathering(), [])
     assert (numbers.p50_s, numbers.p99_s, numbers.max_s) == (0.5, 0.99, 1.0)
     assert EpochMeter().statistics(Gathering(), []).max_s == 0.0
+    meter = EpochMeter()
+    meter.durations.extend([2.0, 1.0])
+    numbers = meter.statistics(Gathering(), [])
+    assert (numbers.p50_s, numbers.p99_s) == (1.0, 2.0)
 
 
 def test_what_the_store_knows_is_told_as_well(run_fast):

@@ -26,7 +26,7 @@ from taphouse.persist import StoreStatistics
 from taphouse.runtime.calls import call_and_commit
 from taphouse.runtime.clock import Clock, Timer
 from taphouse.runtime.gate import Gate, Gathering, Keeper, Kept
-from taphouse.runtime.pace import EveryTurn, Pacing
+from taphouse.runtime.pace import EveryTurn, Pace
 from taphouse.runtime.statistics import EpochMeter, EpochStatistics
 from taphouse.runtime.tidying import Tidying
 
@@ -86,7 +86,7 @@ class Epochs(Gate):
         store: Committing,
         clock: Clock,
         on_failure: Callable[[TaphouseError], None],
-        pacing: Pacing = EveryTurn,
+        pacing: type[Pace] = EveryTurn,
     ) -> None:
         self._loop = loop
         self._ledger = ledger

@@ -21,7 +21,7 @@ from taphouse.runtime.clock import Clock
 from taphouse.runtime.deadline import AwaitedDeadline
 from taphouse.runtime.epochs import Epochs, Freezing
 from taphouse.runtime.gate import OPEN, Gate
-from taphouse.runtime.pace import Pacing, Unkept, find_pace
+from taphouse.runtime.pace import Pace, Unkept, find_pace
 from taphouse.runtime.statistics import EpochStatistics
 from taphouse.runtime.writer import Writer, Writing
 from taphouse.value import replace
@@ -79,10 +79,12 @@ class Keeping:
         self._has_ended = False
         self._epochs: Epochs | None = None
         if ledger is not None and freezer is not None:
-            pacing: Pacing = Unkept
+            pacing: type[Pace] = Unkept
             if store is not None and store.path is not None:
                 pacing = find_pace(durability)
-                self._store = self._writer = Writer(store, loop, deadline_s=deadline_s)
+                self._store = self._writer = Writer(
+                    store, loop, deadline_s=deadline_s, preferred=pacing.commits_on
+                )
             self._epochs = Epochs(loop, ledger, freezer, self._store, clock, self._failed, pacing)
             if self._writer is not None:
                 self._watch(self._writer, self._epochs, AwaitedDeadline(deadline_s, clock, on_late))

@@ -16,13 +16,19 @@ from typing import ClassVar, Protocol
 from taphouse.errors import ConfigurationError
 from taphouse.runtime.clock import Clock, Timer
 
-__all__ = ["AtExit", "EverySecond", "EveryTurn", "Pace", "Pacing", "Unkept", "find_pace"]
+__all__ = ["AtExit", "EverySecond", "EveryTurn", "Pace", "Unkept", "find_pace"]
 
 _INTERVAL_S = 1.0
 
 
 class Pace(Protocol):
-    """When to commit; made for one run by a `Pacing`."""
+    """When to commit.
+
+    Args:
+        loop: whose turns are meant.
+        clock: for the timer.
+        ring: called when it is time.
+    """
 
     mode: ClassVar[str]
     """What the operator calls it."""
@@ -32,6 +38,8 @@ class Pace(Protocol):
     """Whether output waits for the commit."""
     is_prompt: ClassVar[bool]
     """Whether ``arm`` rings at the end of the turn."""
+    commits_on: ClassVar[str]
+    """"thread" if the loop is not to wait for the disk, for no reply does; "" if that depends on the disk."""
     compare_after_s: ClassVar[float | None]
     """Seconds after a commit at which values that change unseen count as changed; None: never."""
     notice: ClassVar[str]
@@ -40,15 +48,13 @@ class Pace(Protocol):
     arm: Callable[[], object]
     """Something has changed, and it is the first since it rang last."""
 
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, ring: Callable[[], None]) -> None: ...
+
     def hurry(self) -> None:
         """Ring at the end of this turn: somebody waits.  It is armed."""
 
     def stop(self) -> None:
         """Ring no more, unless armed again."""
-
-
-Pacing = Callable[[asyncio.AbstractEventLoop, Clock, Callable[[], None]], Pace]
-"""Makes a pace of a loop, a clock, and what to call when it is time."""
 
 
 class EveryTurn:
@@ -58,6 +64,7 @@ class EveryTurn:
     keeps: ClassVar[bool] = True
     closes_gate: ClassVar[bool] = True
     is_prompt: ClassVar[bool] = True
+    commits_on: ClassVar[str] = ""
     compare_after_s: ClassVar[float | None] = 0.1
     notice: ClassVar[str] = ""
 
@@ -88,6 +95,7 @@ class AtExit:
     keeps: ClassVar[bool] = True
     closes_gate: ClassVar[bool] = False
     is_prompt: ClassVar[bool] = False
+    commits_on: ClassVar[str] = "thread"
     compare_after_s: ClassVar[float | None] = None
     notice: ClassVar[str] = "what changes is saved at an orderly stop; a crash goes back to the last one"
 
@@ -134,11 +142,11 @@ class EverySecond(AtExit):
         self._timer = self._clock.call_later(_INTERVAL_S, self._rung)
 
 
-_PACES: dict[str, Pacing] = {pace.mode: pace for pace in (EveryTurn, EverySecond, AtExit)}
+_PACES: dict[str, type[Pace]] = {pace.mode: pace for pace in (EveryTurn, EverySecond, AtExit)}
 
 
-def find_pace(mode: str) -> Pacing:
-    """Return what makes the pace of a durability.
+def find_pace(mode: str) -> type[Pace]:
+    """Return the pace of a durability.
 
     Raises:
         ConfigurationError: if there is none of that name; a tap may hold any word.

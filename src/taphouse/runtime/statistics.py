@@ -28,7 +28,8 @@ class EpochStatistics(Value):
         p99_s: 99th percentile of the last thousand.
         max_s: the longest of the last thousand.
         mode: when commits are made: "gate", "interval", "exit", or "off" if nothing is kept.
-        path: where they are made: "inline" on the loop, or on a "thread" while the disk is slow.
+        path: where they are made: "inline" on the loop, or on a "thread" while the disk is slow; at a pace
+            that lets no reply wait, always there.
         sync_p50_s: median seconds of the disk's part: writing the WAL and syncing it.
         held_bytes: output that waits for a commit at this moment.
         held_most_bytes: the most that was held, as seen in every sixteenth epoch and whenever somebody asked.
@@ -99,11 +100,11 @@ class EpochMeter:
         held_bytes = gathering.size_bytes() + size_of(in_flight)
         self._held_most_bytes = max(self._held_most_bytes, held_bytes)
         ordered = sorted(self.durations) or [0.0]
-        last = len(ordered) - 1
+        count = len(ordered)
         return EpochStatistics(
-            p50_s=ordered[last // 2],
-            p99_s=ordered[int(last * 0.99)],
-            max_s=ordered[last],
+            p50_s=ordered[(count - 1) // 2],
+            p99_s=ordered[(count * 99 + 99) // 100 - 1],
+            max_s=ordered[-1],
             held_bytes=held_bytes,
             held_most_bytes=self._held_most_bytes,
             **more,

@@ -92,6 +92,7 @@ class Writer:
         loop: whose thread calls everything here.
         deadline_s: an inline commit three times as old ends the process with 74; 0 means never.
         path: "inline" or "thread" forces that; None means what `FORCED_PATH` says.
+        preferred: the path if nothing is forced, where another reason than the disk's speed says it.
 
     Attributes:
         on_failure: called with the error of work that nobody awaits (moving the WAL).
@@ -105,11 +106,12 @@ class Writer:
         *,
         deadline_s: float = 0.0,
         path: str | None = None,
+        preferred: str = "",
     ) -> None:
         self._store = store
         self._loop = loop
         self._deadline_s = deadline_s
-        self._forced = FORCED_PATH if path is None else path
+        self._forced = FORCED_PATH or preferred if path is None else path
         self._pace = SyncPace()
         self._pace.is_slow = self._forced == "thread"
         self._judge: DiskJudge | None = None
