@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from taphouse.persist.opening import wal_path
+from taphouse.persist.places import place_of
 
 __all__ = ["kind_of", "make_reserve", "size_of_wal", "try_disk"]
 
@@ -94,14 +95,7 @@ def size_of_wal(path: Path) -> int:
 def kind_of(folder: Path) -> str:
     """Return the type of the file system of ``folder``, such as ``ext4``; empty if that cannot be told."""
     try:
-        device = folder.stat().st_dev
-        wanted = f"{os.major(device)}:{os.minor(device)}"
-        lines = Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
+        mountinfo = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
     except OSError:
         return ""
-    # "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw": see proc(5)
-    for line in lines:
-        fields = line.split()
-        if len(fields) > 6 and fields[2] == wanted and "-" in fields:
-            return fields[fields.index("-") + 1]
-    return ""
+    return place_of(mountinfo, os.path.realpath(folder)).kind
