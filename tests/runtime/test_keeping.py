@@ -214,6 +214,29 @@ def test_a_tap_of_a_time_without_durabilities_means_the_gate(run_fast, tmp_path,
     run_fast(main())
 
 
+def test_a_durability_that_is_assigned_counts_from_the_next_start(run_fast, tmp_path):
+    path = tmp_path / "kept-shutdown.tap"
+
+    async def main():
+        app = build()
+        runtime = runtime_of(app, create_state(path, seed=None))
+        await runtime.start()
+        app.durability = "interval"
+        await durable.committed()
+        assert app.statistics().epochs.mode == "gate"
+        assert read_info(path).plan["durability"] == "interval"
+        await runtime.stop()
+
+    async def later():
+        app, runtime = again(path)
+        await runtime.start()
+        assert app.statistics().epochs.mode == "interval"
+        await runtime.stop()
+
+    run_fast(main())
+    run_fast(later())
+
+
 def test_a_tap_with_a_durability_that_there_is_not_does_not_start(run_fast, tmp_path):
     async def main():
         app = build()

@@ -63,9 +63,12 @@ class Application(Endpoints, ServiceCollection, config=("name", "uid", "gid", "d
         """Who may do what; any durable object the services agree on."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "durability":
-            check_durability(value)
-        super().__setattr__(name, value)
+        if name != "durability":
+            super().__setattr__(name, value)
+            return
+        super().__setattr__(name, check_durability(value))
+        if self._v_runtime is not None:
+            self._v_runtime.plan_changed()
 
     def addDelayed(self, seconds: float, method: Callable[..., Any], *args: Any) -> DelayedCall:
         """Call ``method(*args)`` once, ``seconds`` from now; it survives restarts.

@@ -92,6 +92,10 @@ class Live:
             self._runtime.services.service_removed(service)
         self._runtime.keeping.plan_changed()
 
+    def plan_changed(self) -> None:
+        """Let the tap say what the next start will be like."""
+        self._runtime.keeping.plan_changed()
+
     def statistics(self) -> RuntimeStatistics:
         """Return the numbers of this moment."""
         return self._runtime.statistics()
