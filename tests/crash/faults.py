@@ -109,7 +109,7 @@ class Place:
             "HOME": str(self.folder / "home"),
             "XDG_RUNTIME_DIR": str(self.folder / "home"),
             "TMPDIR": str(self.folder / "home"),
-            "PYTHONPATH": str(self.folder),
+            "PYTHONPATH": os.pathsep.join([str(self.folder), os.environ.get("PYTHONPATH", "")]),
             "PYTHONDONTWRITEBYTECODE": "1",
             "CRASHCOUNTER_PORT": str(self._port),
             "CRASHSERVER_MODE": mode,

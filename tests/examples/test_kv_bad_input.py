@@ -218,3 +218,28 @@ def test_a_value_cannot_grow_past_the_limit(kv, monkeypatch):
     kv("SET a 12345678")
     assert kv("APPEND a 123").startswith("ERR string exceeds maximum allowed size")
     assert kv("GET a") == b"12345678"
+
+
+def test_a_clock_that_jumps_back_loses_nothing_and_brings_nothing_back(kv, monkeypatch):
+    from keyvalue import clock
+
+    shows = [1_000_000_000_000]
+    monkeypatch.setattr(clock, "now_ms", lambda: shows[0])
+    kv("SET stays 1 EX 100")
+    kv("SET never 1")
+    kv("SET goes 1 PX 10")
+    shows[0] += 20
+    database = kv.keyspace.databases[0]
+    database.sweep()
+    for jump_s in (3600, 10**9):
+        shows[0] -= jump_s * 1000
+        assert kv("GET stays") == kv("GET never") == b"1"
+        assert kv("GET goes") is None
+        assert kv("TTL stays") == 100 + jump_s
+        assert not database.sweep()
+        assert kv("SET new 1 EX 10") == b"OK"
+        assert kv("TTL new") == 10
+        shows[0] += jump_s * 1000
+    shows[0] += 100_000
+    assert kv("GET stays") is None
+    assert kv("GET never") == b"1"
