@@ -58,7 +58,7 @@ def _over_postgres(workshop: Workshop, name: str, cores: frozenset[int]) -> Cont
     postgres_programs()
     server = _peer(workshop, "incr_postgres.py", "{beside}")
     program = Program(workshop, server.command, beside=functools.partial(postgres, cores=cores))
-    versions = f"asyncpg {workshop.peer_version('asyncpg')} on uvloop, 50 connections; {say_postgres()}"
+    versions = f"asyncpg {workshop.peer_version('asyncpg')} on uvloop, 20 connections; {say_postgres()}"
     return _contestant(workshop, name, program, versions)
 
 
