@@ -49,7 +49,7 @@ class Load:
         bursts: requests of several letters, each client.
         end: the signal that ends the server, when half of it is done.
         fresh: the server sets aside what is there and begins anew.
-        dies_at: number of the commit in whose sync the server dies; 0 for none.
+        dies_at: which sync of some pages of the WAL the server dies in; 0 for none.
     """
 
     clients: int = 4

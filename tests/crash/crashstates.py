@@ -19,12 +19,13 @@ from pathlib import Path
 from crashdisk import Disk, Event, State, read_trace
 from crashrecovery import Found, Recovery
 
-__all__ = ["Verdict", "judge"]
+__all__ = ["Verdict", "judge", "judges"]
 
 _COUNT, _ALONE = re.compile(rb"@(\d+)\n"), re.compile(rb"~(\d+)\n")
 _BLOCK = 40
 """Events that one process takes in a row: neighbours have states in common."""
 _GO_ON_EVERY = 25
+PROCESSORS = len(os.sched_getaffinity(0))
 
 
 @dataclass
@@ -202,6 +203,12 @@ def _work(
         )
 
 
+@functools.cache
+def judges() -> ProcessPoolExecutor:
+    """Return processes to judge in; they stay, since each has to import everything."""
+    return ProcessPoolExecutor(PROCESSORS, multiprocessing.get_context("spawn"))
+
+
 def judge(
     trace: Path,
     *,
@@ -223,12 +230,11 @@ def judge(
         first_only: stop at the first violation.
         workers: processes; None for one for each processor.
     """
-    workers = workers or len(os.sched_getaffinity(0))
+    workers = workers or PROCESSORS
     work = functools.partial(_work, trace, samples, seed, since, move_every, first_only, workers)
     if workers == 1:
         return work(0)
     verdict = Verdict()
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        for part in pool.map(work, range(workers)):
-            verdict.add(part)
+    for part in judges().map(work, range(workers)):
+        verdict.add(part)
     return verdict

@@ -34,6 +34,7 @@ static size_t folder_size;
 int trace_log = -1;
 static useconds_t sync_us;
 static long wal_syncs_left; /* -1 and less: without end */
+static uint64_t wal_written; /* since its last sync */
 
 long raw(long number, long a, long b, long c)
 {
@@ -103,6 +104,12 @@ enum kind look(int fd, char *name, uint64_t *inode)
     return kind;
 }
 
+static int is_wal(const char *name)
+{
+    size_t size = strlen(name);
+    return size > 4 && !strcmp(name + size - 4, "-wal");
+}
+
 void put(char op, int fd, int result, const char *name, uint64_t inode, int64_t offset,
                 const struct iovec *parts, size_t count, size_t limit)
 {
@@ -113,6 +120,7 @@ void put(char op, int fd, int result, const char *name, uint64_t inode, int64_t 
     for (size_t i = 0; i < count; i++) total += parts[i].iov_len;
     head.data_size = (uint32_t)(total < limit ? total : limit);
     head.size = (uint32_t)sizeof head + head.name_size + head.data_size;
+    if (op == 'w' && is_wal(name)) wal_written += head.data_size;
     /* No malloc: the call may come from a signal handler that has interrupted one. */
     struct iovec whole[2 + MAX_PARTS] = {{&head, sizeof head}, {(void *)name, head.name_size}};
     int used = 2;
@@ -266,10 +274,12 @@ ALLOCATE(posix_fallocate64)
 FALLOCATE(fallocate)
 FALLOCATE(fallocate64)
 
-static int is_wal(const char *name)
+/* Whether this sync of a WAL, for some pages of a commit, is the one to die in. */
+static int die_now(void)
 {
-    size_t size = strlen(name);
-    return size > 4 && !strcmp(name + size - 4, "-wal");
+    uint64_t written = wal_written;
+    wal_written = 0;
+    return written > 8192 && --wal_syncs_left == 0;
 }
 
 #define SYNC(symbol)                                                                                         \
@@ -282,7 +292,7 @@ static int is_wal(const char *name)
         if (kind != TAP && kind != FOLDER) return real(fd);                                                  \
         hold();                                                                                              \
         put('b', fd, 0, name, inode, 0, NULL, 0, 0);                                                         \
-        if (is_wal(name) && --wal_syncs_left == 0) raw(SYS_kill, getpid(), SIGKILL, 0);                      \
+        if (is_wal(name) && die_now()) raw(SYS_kill, getpid(), SIGKILL, 0);                                  \
         release();                                                                                           \
         if (sync_us) usleep(sync_us);                                                                        \
         int failed = real(fd);                                                                               \

@@ -6,7 +6,6 @@ may have had in between is recovered with the real code, and held against what h
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import signal
@@ -14,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -22,7 +20,7 @@ from crashbugs import BUGS, SOURCE, build
 from crashdisk import Disk, read_trace
 from crashrecovery import memory_folder
 from crashruns import Load, Run, build_tracer, trace
-from crashstates import Verdict, judge
+from crashstates import Verdict, judge, judges
 
 from playground import PATIENCE_S
 
@@ -152,7 +150,7 @@ def test_whatever_was_said_is_in_every_state_a_power_cut_may_leave(
 def test_who_follows_on_a_death_in_a_sync_may_die_too(tracer: Path, log: Path, seed: int) -> None:
     """What a new server finds was read from memory: it must be on the disk before anything is built on it."""
     for fresh in (False, True):
-        dead, after = Load(dies_at=14), Load(bursts=2, end=KILLED, fresh=fresh)
+        dead, after = Load(dies_at=5), Load(bursts=2, end=KILLED, fresh=fresh)
         trace(Run("inline", (dead, after)), tracer, log, seed)
         verdict = judge(log, samples=12, seed=seed, since=3)
         print(f"{'set aside' if fresh else 'gone on with'}: {verdict}")
@@ -187,9 +185,8 @@ def find_bug(name: str, tracer: Path, seed: int) -> Verdict:
 
 
 def test_every_planted_bug_is_caught(tracer: Path, seed: int) -> None:
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), multiprocessing.get_context("spawn")) as pool:
-        waiting = {name: pool.submit(find_bug, name, tracer, seed) for name in BUGS}
-        found = {name: done.result() for name, done in waiting.items()}
+    waiting = {name: judges().submit(find_bug, name, tracer, seed) for name in BUGS}
+    found = {name: done.result() for name, done in waiting.items()}
     for name, verdict in found.items():
         print(f"{name}: {verdict.example}, after {len(verdict.states)} states")
     caught = [name for name, verdict in found.items() if verdict.violations]
