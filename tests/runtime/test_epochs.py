@@ -360,3 +360,72 @@ def test_the_end_commits_what_is_left_and_leaves_no_timer(run_fast):
         assert bench.clock.waiting == 0
 
     run_fast(main())
+
+
+def test_a_commit_that_lands_after_the_store_was_given_up_lets_nothing_go_and_tells_nobody(run_fast):
+    async def main():
+        bench = Bench()
+        bench.store.flights = []
+        keeper = KeepsNothing()
+        bench.counter.n = 1
+        bench.epochs.keep(keeper)
+        waiting = asyncio.ensure_future(durable.committed())
+        await settle(3)
+        bench.epochs.fail(StorageError("it does not answer"))
+        bench.store.land()
+        await settle(3)
+        assert keeper.let_go_of == []
+        assert bench.epochs.commits == 0
+        with pytest.raises(StorageError, match="does not answer"):
+            await waiting
+
+    run_fast(main())
+
+
+def test_the_final_commit_takes_along_what_changed_while_it_was_in_flight_but_does_not_wait_for_ever(
+    run_fast,
+):
+    async def main():
+        bench = Bench()
+        bench.store.flights = []
+        finishing = asyncio.ensure_future(bench.epochs.finish())
+        for n in range(1, 10):
+            bench.counter.n = n
+            await settle(3)
+            if bench.store.flights:
+                bench.store.land()
+        await finishing
+        assert 2 <= len(bench.store.committed) <= 4
+        bench.counter.n = 100
+        await settle(3)
+        assert bench.store.committed[-1] < 100
+        with pytest.raises(StorageError, match="final commit"):
+            await durable.committed()
+
+    run_fast(main())
+
+
+def test_the_end_waits_for_a_commit_that_somebody_else_began(run_fast):
+    async def main():
+        bench = Bench()
+        bench.store.flights = []
+
+        async def early():
+            await durable.committed()
+            bench.counter.n = 2
+            bench.epochs.end_turn()
+
+        bench.counter.n = 1
+        beginning = asyncio.ensure_future(early())
+        await settle(1)
+        finishing = asyncio.ensure_future(bench.epochs.finish())
+        await settle(3)
+        bench.store.land()
+        await settle(3)
+        assert not finishing.done()
+        bench.store.land()
+        await finishing
+        await beginning
+        assert bench.store.committed == [1, 2]
+
+    run_fast(main())

@@ -36,6 +36,8 @@ _log = logging.getLogger("taphouse.runtime")
 _T = TypeVar("_T")
 _Waiting = list["asyncio.Future[None]"]
 
+_FINAL_COMMITS = 3
+"""Whoever goes on changing things then, as services that did not stop may, is not waited for."""
 _OVER = "the final commit was made; what changes now is not kept"
 
 
@@ -308,10 +310,12 @@ class Epochs(Gate):
         Raises:
             TaphouseError: if that fails, or failed before.
         """
-        await self.commit_now()
+        for _ in range(_FINAL_COMMITS):
+            await self.commit_now()
+            if not self._ledger.is_dirty:  # by what ran on while that was in flight
+                break
         self._is_over = True
         if self._landing is not None:
-            # What has changed while the final commit was in flight.
             await asyncio.wait([self._landing])
         self.stop_timers()
         self._disappoint(self._waiting, StorageError(_OVER))
