@@ -142,6 +142,7 @@ def test_a_store_that_is_given_up_in_the_middle_of_a_commit_opens_nothing_again(
     running.root.n = 1
     turn = running.freezer.freeze(None)
     assert turn is not None
+    monkeypatch.setattr(stores, "connect", None)
     errors: list[BaseException] = []
 
     def commit() -> None:
