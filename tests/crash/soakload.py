@@ -180,19 +180,23 @@ class Churn(Client):
 def probe(port: int, is_over: Event, results: Queue[dict[str, list[float]]]) -> None:
     """Ask a question now and then, with nothing else to do, and note how long each answer took.
 
-    What dies with the server is not counted: a restart's own time is not a stall.
+    What dies with the server is not counted, and not the first answers of the next one: a restart's own
+    time is not a stall.
     """
     took: dict[str, list[float]] = {"GET": [], "INCR": []}
     while not is_over.is_set():
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 30) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            is_first = True
             while not is_over.is_set():
                 for name, waits in took.items():
                     begun = time.perf_counter()
                     connection.sendall(hiredis.pack_command((name, "probe")))
                     if not connection.recv(1024):
                         raise ConnectionResetError
-                    waits.append(time.perf_counter() - begun)
+                    if not is_first:
+                        waits.append(time.perf_counter() - begun)
+                is_first = False
                 time.sleep(0.01)
         time.sleep(0.01)
     results.put(took)
