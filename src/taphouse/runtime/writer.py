@@ -258,6 +258,8 @@ class Writer:
         if self._judge is None:
             self._begin()
         assert self._judge is not None
+        if not sync_s:
+            return  # the commit that made the file: it has other syncs
         self._say(self._judge.note(sync_s))
         if self._pace.note(sync_s) and not self._forced:
             now = self._loop.time()
@@ -319,8 +321,8 @@ class Writer:
         """See to it that an inline commit, which stops the loop, does not do so for ever."""
         verdict = count.look(self._inline)
         if verdict is Verdict.FINE:
-            return
-        if verdict is Verdict.STUCK:
+            self._said = False
+        elif verdict is Verdict.STUCK:
             what = f"{self._store.path}: the disk has not answered for {3 * self._deadline_s:g} s"
             end_process(f"taphouse[{os.getpid()}]: {what}; nothing was acknowledged since; ending with 74")
         elif not self._said:
