@@ -32,11 +32,13 @@ class Goal:
     """A bound on a ratio or difference.
 
     By default the median must keep it. With ``by_interval`` it is enough that the 95 % interval reaches it:
-    for bounds so close to 1 that the median of honest pairs falls on either side by chance.
+    for bounds so close to 1 that the median of honest pairs falls on either side by chance. ``stretch`` is a
+    bound beyond, which is nice to keep and no miss.
     """
 
     bound: float
     by_interval: bool = False
+    stretch: float | None = None
 
     def verdict(self, figures: Estimate, better: Literal["higher", "lower"]) -> Verdict:
         """Judge ``figures``; ``reached`` says that only the interval touches the bound, and that it may."""
@@ -47,6 +49,11 @@ class Goal:
         if self.by_interval and edge is not None and sign * edge >= sign * self.bound:
             return "reached"
         return "missed"
+
+    def keeps_stretch(self, figures: Estimate, better: Literal["higher", "lower"]) -> bool:
+        """Whether the median keeps the bound beyond."""
+        sign = 1 if better == "higher" else -1
+        return self.stretch is not None and sign * figures.median >= sign * self.stretch
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,8 @@ class Row:
     pairs: int
     goal: float | None
     verdict: Verdict
+    stretch: float | None = None
+    is_stretch_kept: bool = False
 
 
 def judge(comparison: Comparison, samples: Samples) -> Row:
@@ -107,6 +116,8 @@ def judge(comparison: Comparison, samples: Samples) -> Row:
         pairs=figures.pairs,
         goal=None if goal is None else goal.bound,
         verdict="reported" if goal is None else goal.verdict(figures, metric.better),
+        stretch=None if goal is None else goal.stretch,
+        is_stretch_kept=goal is not None and goal.keeps_stretch(figures, metric.better),
     )
 
 

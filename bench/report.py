@@ -75,7 +75,7 @@ def _table_row(row: Row) -> str:
         _interval(row),
         str(row.pairs),
         _goal(row),
-        "" if row.verdict == "reported" else row.verdict,
+        _verdict(row),
     ]
     if row.verdict == "missed":
         cells = [f"**{cell}**" for cell in cells]
@@ -100,7 +100,15 @@ def _goal(row: Row) -> str:
     if row.goal is None:
         return "none"
     sign = ">=" if row.better == "higher" else "<="
-    return f"{sign} {row.goal:g}x" if row.kind == "ratio" else f"{sign} {row.goal:g} {row.unit}"
+    unit = "x" if row.kind == "ratio" else f" {row.unit}"
+    beyond = "" if row.stretch is None else f", stretch {row.stretch:g}{unit}"
+    return f"{sign} {row.goal:g}{unit}{beyond}"
+
+
+def _verdict(row: Row) -> str:
+    if row.verdict == "reported":
+        return ""
+    return f"{row.verdict}, stretch too" if row.is_stretch_kept else row.verdict
 
 
 def _figure(value: float) -> str:

@@ -37,6 +37,16 @@ def test_the_verdict_follows_median_interval_and_direction(metric, goal, verdict
     assert row(AROUND_095, metric, goal).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("metric", "stretch", "kept"),
+    [(RATE, 0.95, True), (RATE, 0.96, False), (TIME, 0.95, True), (TIME, 0.94, False)],
+)
+def test_a_stretch_goal_is_kept_or_not_beside_the_verdict(metric, stretch, kept):
+    goal = 0.9 if metric is RATE else 1.0
+    found = row(AROUND_095, metric, Goal(goal, stretch=stretch))
+    assert (found.verdict, found.stretch, found.is_stretch_kept) == ("met", stretch, kept)
+
+
 def test_without_an_interval_only_the_median_counts():
     assert row([0.9, 0.95, 0.99], RATE, Goal(0.97, by_interval=True)).verdict == "missed"
 

@@ -1,5 +1,6 @@
 """The page says what was measured, where, and what was missed; kept results come back as they were."""
 
+import dataclasses
 from datetime import UTC, datetime
 
 import pytest
@@ -50,6 +51,12 @@ def test_a_missed_row_is_bold_and_a_met_one_is_not(kept):
     )
     assert "**" not in met
     assert met.endswith("| 7 | >= 0.9x | met |")
+
+
+def test_a_stretch_goal_stands_beside_the_goal(kept):
+    row = dataclasses.replace(kept.rows[1], stretch=1.2, is_stretch_kept=True)
+    page = render_page([dataclasses.replace(kept, rows=[row])])
+    assert "| >= 0.9x, stretch 1.2x | met, stretch too |" in page
 
 
 def test_the_page_names_machine_date_cores_absences_and_the_other_figures(kept):
