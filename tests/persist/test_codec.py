@@ -19,8 +19,10 @@ from tapforge import BOMBS, damage_state
 from tapwork import equal
 
 from taphouse.persist import walfile
-from taphouse.persist.codes import CodecError
+from taphouse.persist.codes import CodecError, Defer
+from taphouse.persist.filling import _extend, _operate
 from taphouse.persist.leaves import PackFailure
+from taphouse.persist.live import LiveReader
 from taphouse.persist.packer import AS_BUILTIN, Ext, Packer, Tagged
 from taphouse.persist.unpacker import Unpacker
 
@@ -168,6 +170,62 @@ def test_any_damage_is_refused_alike() -> None:
             expected, found = outcome(getattr(PURE, name), data), outcome(getattr(TWIN, name), data)
             assert expected[0] == found[0], (number, data, expected, found)
             assert same(expected[1], found[1]), (number, data, expected, found)
+
+
+def _poured(unpacker: Any, chunk: bytes, ops: bytes) -> Any:
+    """Fill a dict as a thaw does: what the twin leaves is put in by Python."""
+    reader = LiveReader({}, {})
+    made: dict[Any, Any] = {}
+    try:
+        rest = unpacker.pour(made, chunk)
+        if rest is not None:
+            if type(rest) is not list:
+                return "refused"
+            _extend(made, rest, reader)
+        rest = unpacker.operate(made, ops)
+        for op in () if rest is None else rest if type(rest) is list else [0]:
+            _operate(made, op, reader)
+    except (CodecError, Defer, TypeError):
+        return "refused"
+    return [*made.items()]
+
+
+def test_what_is_poured_into_a_dict_is_the_same_in_both_twins() -> None:
+    """Whole and damaged chunks and operations; keys that C puts in, and those it leaves to Python."""
+    rng = random.Random(11)
+    packer = Packer(hook)
+    keys = ["a", "b", 1, b"c", None, 2.5, True, 2**70, "long" * 20]
+    chosen = 0
+    for number in range(3000):
+        pairs = rng.sample(keys, rng.randrange(len(keys) + 1)) + [(1, "x")] * (rng.random() < 0.3)
+        chunk = packer.pack([part for key in pairs for part in (key, rng.choice([1, "v", [2], (3,)]))])
+        ops = packer.pack(
+            [
+                rng.choice(
+                    [["s", rng.choice([*keys, (1, "x")]), number], ["d", rng.choice(keys)], ["c"], ["e"]]
+                )
+                for _ in range(rng.randrange(4))
+            ]
+        )
+        if rng.random() < 0.4:
+            chunk = damage_state(rng, chunk)
+        elif rng.random() < 0.3:
+            ops = damage_state(rng, ops)
+        expected, found = _poured(PURE, chunk, ops), _poured(TWIN, chunk, ops)
+        assert same(expected, found), (number, chunk, ops, expected, found)
+        chosen += expected != "refused"
+    assert chosen > 500
+
+
+def test_a_twin_says_whether_what_it_poured_may_own_containers() -> None:
+    packer = Packer(hook)
+    for values, parts in ([1, "v", b"w", None, 0.5], False), ([1, [2]], True), ([(1,)], True):
+        twin = _codec.Unpacker(ROWS, scalar, tagged)
+        assert twin.pour({}, packer.pack([x for n, value in enumerate(values) for x in (n, value)])) is None
+        assert twin.has_parts is parts
+        twin = _codec.Unpacker(ROWS, scalar, tagged)
+        assert twin.operate({}, packer.pack([["s", n, value] for n, value in enumerate(values)])) is None
+        assert twin.has_parts is parts
 
 
 @pytest.mark.parametrize("name", BOMBS)

@@ -19,6 +19,7 @@ typedef struct {
     PyObject *rows;
     PyObject *scalar;
     PyObject *tagged;
+    char has_parts;                /* whether a value that was poured is more than a leaf */
     PyObject *names[CACHED_NAMES]; /* texts of map keys: most objects have the same few */
 } Unpacker;
 

@@ -18,6 +18,8 @@ unpacker_unpack(Unpacker *self, PyObject *data)
     return value;
 }
 
+#include "_pouring.h"
+
 /* Names that writers leave out: _v_... and __...__ */
 static int
 is_never_stored(PyObject *name)
@@ -97,8 +99,17 @@ unpacker_dealloc(Unpacker *self)
 
 static PyMethodDef unpacker_methods[] = {
     {"unpack", (PyCFunction)unpacker_unpack, METH_O, "Return the one value that bytes hold."},
+    {"pour", (PyCFunction)(void (*)(void))unpacker_pour, METH_FASTCALL,
+     "Put the entries that bytes hold into a dict; return those that are left, or None."},
+    {"operate", (PyCFunction)(void (*)(void))unpacker_operate, METH_FASTCALL,
+     "Do the operations that bytes hold on a dict; return those that are left, or None."},
     {"unpack_state", (PyCFunction)unpacker_unpack_state, METH_O, "Return the map of attribute names that bytes hold."},
     {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef unpacker_members[] = {
+    {"has_parts", T_BOOL, offsetof(Unpacker, has_parts), 0, "whether a value that was poured is more than a leaf"},
+    {NULL, 0, 0, 0, NULL},
 };
 
 static PyTypeObject Unpacker_Type = {
@@ -113,6 +124,7 @@ static PyTypeObject Unpacker_Type = {
     .tp_clear = (inquiry)unpacker_clear,
     .tp_dealloc = (destructor)unpacker_dealloc,
     .tp_methods = unpacker_methods,
+    .tp_members = unpacker_members,
 };
 
 #endif

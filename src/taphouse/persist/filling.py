@@ -5,7 +5,7 @@ This module must never know files or classes of an application.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -18,6 +18,8 @@ from taphouse.persist.live import Chunked, LiveReader
 __all__ = ["ContainerFiller"]
 
 
+_PLAIN_DICTS: Final = frozenset({dict, TrackedDict, defaultdict, Counter})
+"""Dicts that keep nothing but what a dict keeps: an OrderedDict has an order of its own."""
 _WITHOUT_PARTS: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 
 
@@ -90,9 +92,11 @@ class ContainerFiller:
         made = (self._lenient(type(unpacker)) if late else unpacker).unpack(state)
         if type(made) is Chunked:
             self._reader.nested -= 1
-            made = self._build(oid, made, type(unpacker), len(state))
+            made = self._build(oid, made, type(unpacker), len(state), container)
+            if made is container:
+                return
         elif late:
-            made = self._build(oid, Chunked(made, (0, 0, 0)), type(unpacker), len(state))
+            made = self._build(oid, Chunked(made, (0, 0, 0)), type(unpacker), len(state), None)
         if self._rows.misses != misses and _holds_gone(made):
             raise CodecError(f"a reference to row {min(self._rows.gone)}, which does not exist")
         self.check_nested()
@@ -127,24 +131,54 @@ class ContainerFiller:
             self._rows.update(self._objects)
         return twin(self._rows, self._reader.scalar, self._reader.tagged)
 
-    def _build(self, oid: int, head: Chunked, twin: Any, size: int) -> Any:
-        """Put chunks into what the row holds, of ``size`` bytes, and do the operations."""
-        made = head.made
-        unpacker = self._lenient(twin)
+    def _build(self, oid: int, head: Chunked, twin: Any, size: int, container: Any) -> Any:
+        """Put chunks into what the row holds, of ``size`` bytes, and do the operations.
+
+        Returns:
+            A plain container, or ``container`` if it is a dict that could be filled at once.
+        """
         chunks, operations = self._image.container(oid, head.base)
-        for data in chunks:
-            items = unpacker.unpack(data)
-            if type(items) is not list:
-                raise CodecError("a chunk that is no array")
-            _extend(made, items, self._reader)
-        for data in operations:
-            ops = unpacker.unpack(data)
-            if type(ops) is not list:
-                raise CodecError("operations that are no array")
-            for op in ops:
-                _operate(made, op, self._reader)
+        made = head.made
+        if type(container) is TrackedDict and type(made) is dict and not made:
+            made = container
+        try:
+            made = self._pour(made, chunks, operations, self._lenient(twin))
+        except BaseException:
+            if type(container) is TrackedDict:
+                dict.clear(container)
+            raise
         self.sizes[oid] = (sum(map(len, chunks)) or size, sum(map(len, operations)), head.base[0])
         return made
+
+    def _pour(self, made: Any, chunks: list[bytes], operations: list[bytes], unpacker: Any) -> Any:
+        is_plain = type(made) in _PLAIN_DICTS
+        for data in chunks:
+            items = unpacker.pour(made, data) if is_plain else unpacker.unpack(data)
+            if items is None:
+                continue
+            if type(items) is not list:
+                raise CodecError("a chunk that is no array")
+            made = _untracked(made)
+            _extend(made, items, self._reader)
+        for data in operations:
+            ops = unpacker.operate(made, data) if is_plain else unpacker.unpack(data)
+            if ops is None:
+                continue
+            if type(ops) is not list:
+                raise CodecError("operations that are no array")
+            made = _untracked(made)
+            for op in ops:
+                _operate(made, op, self._reader)
+        return _untracked(made) if unpacker.has_parts else made
+
+
+def _untracked(made: Any) -> Any:
+    """Return a plain dict of what was poured into a tracked one, which is blank then, or ``made``."""
+    if type(made) is not TrackedDict:
+        return made
+    plain = dict(made)
+    dict.clear(made)
+    return plain
 
 
 def _extend(made: Any, items: list[Any], reader: LiveReader) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 
 from taphouse.durable import ClassRecord
 from taphouse.persist.records import Base, Epoch, Page, Row, class_columns, join_arrays
-from taphouse.persist.schema import CHUNKS_PER_OID, PAGE_OIDS, SUM_MASK, Counts, Meta, row_sum
+from taphouse.persist.schema import CHUNKS_PER_OID, PAGE_OIDS, PAGE_SIZE, SUM_MASK, Counts, Meta, row_sum
 
 __all__ = ["Folder"]
 
@@ -160,7 +160,7 @@ class Folder:
         db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", self.meta.rows().items())
 
     def _steps(self, db: sqlite3.Connection, changes: _Changes) -> Iterator[int]:
-        """Do one row after the other, yielding what each cost in rows."""
+        """Do one row after the other, yielding what each cost, in rows of the size of an SQLite page."""
         for cid, record in changes.classes.items():
             if self._put(db, "class", (cid, *class_columns(record)), None):
                 yield 1
@@ -174,7 +174,7 @@ class Folder:
             self._big.add(oid)
             for n, data in parts.items():
                 self._put(db, "chunk", (oid * CHUNKS_PER_OID + n, changes.epoch, data), None)
-                yield 1
+                yield 1 + len(data) // PAGE_SIZE
         for oid, groups in changes.deltas.items():
             if oid in self._big:
                 # A run that did not end may have left operations that are put together otherwise here.
@@ -182,7 +182,7 @@ class Folder:
             self._big.add(oid)
             for group in groups:
                 self._put(db, "delta", (oid, group.number, join_arrays(group.parts)), None)
-                yield 1
+                yield 1 + group.size // PAGE_SIZE
         db.execute("DELETE FROM journal WHERE epoch <= ?", (changes.epoch,))
         self.meta = self.meta.with_(epoch=changes.epoch, chain=changes.chain, next_oid=changes.next_oid)
         if changes.plan is not None:

@@ -39,6 +39,9 @@ class Unpacker:
         tagged: makes the value of a tagged array from code, payload and items.
     """
 
+    has_parts = True
+    """Whether a value that was poured may be more than text, bytes or a number; this twin does not look."""
+
     def __init__(
         self,
         rows: SupportsRows,
@@ -84,6 +87,26 @@ class Unpacker:
             if type(name) is not str or name.startswith("_v_") or (name[:2] == "__" == name[-2:]):
                 raise CodecError(f"an attribute {name!r:.60}, which is never stored")
         return state
+
+    def pour(self, _made: dict[Any, Any], data: bytes) -> Any:
+        """Put keys and values, in turn, into a dict; return what is left to be put in, or None.
+
+        This twin puts in nothing.
+
+        Raises:
+            CodecError, Defer: as :meth:`unpack`.
+        """
+        return self.unpack(data)
+
+    def operate(self, _made: dict[Any, Any], data: bytes) -> Any:
+        """Do operations on a dict; return those that are left to be done, or None.
+
+        This twin does none.
+
+        Raises:
+            CodecError, Defer: as :meth:`unpack`.
+        """
+        return self.unpack(data)
 
     def _take(self, size: int) -> bytes:
         at = self._at
