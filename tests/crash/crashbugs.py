@@ -92,6 +92,13 @@ BUGS = {
         "self._in_flight, self._aboard = kept, waiting\n            self.closed = False\n",
         "thread",
     ),
+    "landed_when_handed_over": Bug(
+        "A commit counts as done when the writer's thread was given it.",
+        "runtime/writer.py",
+        "        return future\n\n    def _done(",
+        "        future.set_result(None)\n        return future\n\n    def _done(",
+        "thread",
+    ),
     "close_not_held": Bug(
         "The end of a connection does not wait.",
         "runtime/outbound.py",
