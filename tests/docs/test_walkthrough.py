@@ -45,6 +45,7 @@ def test_files_sessions_and_plain_text_are_told_apart():
         ("a ... c", "a b c\n"),
         ("2026-01-01T00:00:00+00:00 [-] Log opened.", "2031-12-31T23:59:59.123+02:00 [-] Log opened.\n"),
         ("pid 17", "pid 4242\n"),
+        ("a", "twistd: not ready after 1 s, committing, accepting; waiting\na\n"),
     ],
 )
 def test_output_that_says_the_same_is_the_same(shown, real):

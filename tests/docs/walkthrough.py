@@ -36,6 +36,8 @@ _VOLATILE = [
     (re.compile(r",(127\.0\.0\.1|::1)\]"), ",<client>]"),
     (re.compile(r" at 0x[0-9a-f]+"), " at <address>"),
     (re.compile(r"[ \t]+$", re.MULTILINE), ""),
+    # A start that takes more than a second says so, and a busy machine may make any start one of those.
+    (re.compile(r"^\w+: not ready after .*; waiting\n", re.MULTILINE), ""),
     # What the server thinks of this machine's disk.
     (re.compile(r"^.*(: a sync takes| lies in memory \().*\n", re.MULTILINE), ""),
 ]
