@@ -140,16 +140,15 @@ class Place:
 
     def live(
         self,
-        tap: str,
+        *start: str,
         fault: Fault | None = None,
-        *,
         end: signal.Signals = signal.SIGTERM,
         bursts: int = BURSTS,
     ) -> Life:
         """Start a server, let clients change what they can, end it, and return what was seen.
 
         Args:
-            tap: what the server starts from.
+            start: how ``twistd`` is told what to start from.
             fault: what goes wrong.
             end: the signal that ends the server, if nothing else does.
             bursts: of requests, each client.
@@ -165,7 +164,7 @@ class Place:
                 environment.update(FAULT_STAYS="yes")
         with (self.folder / "home" / "output").open("w+b") as output:
             server = subprocess.Popen(
-                self._command("serve", "-n", "--drain", "10ms", "-f", tap),
+                self._command("serve", "-n", "--drain", "10ms", *start),
                 cwd=self.folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,

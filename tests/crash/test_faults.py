@@ -11,7 +11,8 @@ import errno
 import os
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -36,10 +37,46 @@ def recovery() -> Iterator[Recovery]:
         yield made
 
 
-def check(place: Place, tap: str, base: int, fault: Fault | None, recovery: Recovery) -> Life:
+@dataclass(frozen=True)
+class Scene:
+    """What a server starts from.
+
+    Args:
+        name: for people.
+        start: what ``twistd`` is told.
+        files: what lies there.
+        base: the number that clients were told last.
+        old: the same, in the state that is set aside; -1 if none is.
+    """
+
+    name: str
+    start: tuple[str, ...]
+    files: dict[str, bytes]
+    base: int = 0
+    old: int = -1
+
+
+def from_the_seed(place: Place, recovery: Recovery) -> Scene:
+    return Scene("from the seed", ("-f", SEED), place.taps())
+
+
+def after_a_kill(place: Place, recovery: Recovery) -> Scene:
+    place.live("-f", SEED, end=signal.SIGKILL)
+    files = place.taps()
+    assert f"{STATE}-wal" in files
+    files.pop(f".{STATE}.lock")
+    return Scene("after a kill", ("-f", STATE), files, base=recovery.recover(files).count)
+
+
+def over_an_old_state(place: Place, recovery: Recovery) -> Scene:
+    killed = after_a_kill(place, recovery)
+    return Scene("over an old state", ("--fresh", "-f", SEED), killed.files, old=killed.base)
+
+
+def check(place: Place, scene: Scene, fault: Fault | None, recovery: Recovery) -> Life:
     """One round: a life with a fault, what it left, and a life after it on a disk that is well."""
-    before = place.taps()
-    life = place.live(tap, fault)
+    place.lay(scene.files)
+    life = place.live(*scene.start, fault=fault)
     at = next((place for place, line in enumerate(life.calls) if line.endswith("FAULT")), len(life.calls))
     calls = "\n".join(life.calls[max(0, at - 4) : at + 4])
     about = f"{fault}: status {life.status}\n{calls}\n{life.said[-3000:]}"
@@ -48,19 +85,27 @@ def check(place: Place, tap: str, base: int, fault: Fault | None, recovery: Reco
     else:
         assert life.status == 0, about
         assert len(life.replies) == CLIENTS * BURSTS * BURST, about
+    base = scene.base
     told = max(life.replies, default=base)
     assert len(set(life.replies)) == len(life.replies), f"a number was given twice; {about}"
     assert min(life.replies, default=base + 1) > base, f"a number of the life before was given again; {about}"
     left = place.taps()
     surplus = {name for name in left if name.endswith((".lock", ".tmp", "-journal", "-shm"))}
     assert not surplus, f"{surplus} left; {about}"
-    assert left[SEED] == before[SEED], about
+    assert left[SEED] == scene.files[SEED], about
     found = recovery.recover(left)
     assert not found.wrong, f"{found.wrong}; {about}"
     count = max(found.count, base)
+    if scene.old >= 0:
+        if found.aside < 0:  # it is where it was, and nothing has begun
+            assert count == scene.old, f"the old state is lost: {found}; {about}"
+            count = 0
+        else:
+            assert found.aside == scene.old, f"the old state is another: {found}; {about}"
+            assert found.count >= 0, f"nothing lies under the name any more; {about}"
     assert told <= count <= base + life.asked, f"told {told}, asked {life.asked}, found {found}; {about}"
     # The same command once more if nothing has happened; else the one that goes on.
-    after = place.live(STATE if count > base else tap, bursts=1)
+    after = place.live(*(("-f", STATE) if count > base else scene.start), bursts=1)
     assert after.status == 0, f"the next start: {after.said}\nafter {about}"
     assert sorted(after.replies) == list(range(count + 1, count + 1 + CLIENTS * BURST)), about
     return life
@@ -91,36 +136,33 @@ def rounds(counted: Life) -> list[Fault]:
     return every[random.Random(seed).randrange(step) :: step]
 
 
-def run(shim: Path, mode: str, recovery: Recovery, *, killed_before: bool) -> None:
+Scenery = Callable[[Place, Recovery], Scene]
+RUNS: list[tuple[str, Scenery]] = [
+    ("free", from_the_seed),
+    ("free", over_an_old_state),
+    ("thread", from_the_seed),
+    ("thread", after_a_kill),
+    *([] if ROUNDS else [("free", after_a_kill), ("inline", from_the_seed), ("inline", after_a_kill)]),
+]
+
+
+@pytest.mark.parametrize(("mode", "scenery"), RUNS)
+def test_whatever_call_fails_no_reply_is_to_a_lost_change_and_the_next_start_goes_on(
+    shim: Path, recovery: Recovery, mode: str, scenery: Scenery
+) -> None:
     with Place(shim, mode) as place:
-        tap, base = SEED, 0
-        if killed_before:
-            place.live(SEED, end=signal.SIGKILL)
-            tap, base = STATE, recovery.recover(place.taps()).count
-            assert f"{STATE}-wal" in place.taps()
-        laid = place.taps()
-        laid.pop(f".{STATE}.lock", None)
-        place.lay(laid)
-        counted = check(place, tap, base, None, recovery)
+        scene = scenery(place, recovery)
+        counted = check(place, scene, None, recovery)
         ends: dict[tuple[int, str], int] = {}
         for fault in rounds(counted):
-            place.lay(laid)
-            life = check(place, tap, base, fault, recovery)
+            life = check(place, scene, fault, recovery)
             key = (life.status, "" if life.replies else " before the first reply")
             if life.was_hit:
                 ends[key] = ends.get(key, 0) + 1
     print(
-        f"{mode}, {'after a kill' if killed_before else 'from the seed'}: {counted.count('write')} writes, "
-        f"{counted.count('sync')} syncs, {counted.count('name')} names; "
+        f"{mode}, {scene.name}: {counted.count('write')} writes, {counted.count('sync')} syncs, "
+        f"{counted.count('name')} names; "
         + ", ".join(f"{number} ended with {status}{when}" for (status, when), number in sorted(ends.items()))
         + "; 0 replies to lost changes, 0 changes repeated"
     )
     assert ROUNDS or any(status == 74 for status, _ in ends), ends
-
-
-@pytest.mark.parametrize("killed_before", [False, True], ids=["from_the_seed", "after_a_kill"])
-@pytest.mark.parametrize("mode", ["free", "thread", *(["inline"] if not ROUNDS else [])])
-def test_whatever_call_fails_no_reply_is_to_a_lost_change_and_the_next_start_goes_on(
-    shim: Path, recovery: Recovery, mode: str, *, killed_before: bool
-) -> None:
-    run(shim, mode, recovery, killed_before=killed_before)

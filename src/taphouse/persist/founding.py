@@ -12,7 +12,7 @@ from taphouse.persist.building import build_tap, make_pages, publish, temporary_
 from taphouse.persist.image import Image
 from taphouse.persist.locks import hold_inode, release_inode, rename_held
 from taphouse.persist.origin import fresh_meta
-from taphouse.persist.replacing import set_aside, settle_tap
+from taphouse.persist.replacing import bring_back, set_aside, settle_tap
 from taphouse.persist.schema import Mark, Meta
 from taphouse.persist.turns import Turn
 
@@ -58,13 +58,16 @@ def create_file(path: Path, base: Image, turn: Turn, link: bytes, *, sets_aside:
             wal=True,
         )
         hold_inode(temporary)
+        aside: Path | None = None
         try:
             if sets_aside and path.exists():
-                set_aside(path)
+                aside = set_aside(path)
             settle_tap(path)
             publish(temporary, path)
         except BaseException:
             release_inode(temporary)
+            if aside is not None:
+                bring_back(aside, path)
             raise
         rename_held(temporary, path)
     return meta, mark

@@ -10,18 +10,20 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from taphouse.errors import CannotCreateError, NotPermittedError, StorageError, TapError
+from taphouse.errors import CannotCreateError, NotPermittedError, TapError
+from taphouse.persist.blanks import leak
 from taphouse.persist.building import publish, sync_folder
 from taphouse.persist.image import read_mark
 from taphouse.persist.locks import TapLock, is_locked_here
 from taphouse.persist.opening import connect, wal_path
+from taphouse.persist.places import failure_of
 from taphouse.persist.reading import load_image
 from taphouse.value import replace
 
-__all__ = ["replace_tap", "set_aside", "settle_tap"]
+__all__ = ["bring_back", "replace_tap", "set_aside", "settle_tap"]
 
 
 def settle_tap(path: Path) -> None:
@@ -33,7 +35,8 @@ def settle_tap(path: Path) -> None:
     wal = wal_path(path)
     if not path.exists():
         return
-    with closing(connect(path, mode="rw")) as db:
+    db = connect(path, mode="rw")
+    try:
         mark = read_mark(db, path)
         if mark.is_open or wal.exists():
             # The last commit of a killed server may be in memory only.  Moving the WAL syncs it first:
@@ -44,6 +47,10 @@ def settle_tap(path: Path) -> None:
                 replace(mark, is_open=False).columns(),
             )
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except BaseException:
+        leak(db)  # closing it would move the WAL once more, and a second sync succeeds whatever was lost
+        raise
+    db.close()
     wal.unlink(missing_ok=True)
 
 
@@ -72,6 +79,16 @@ def set_aside(path: str | os.PathLike[str]) -> Path:
         os.rename(old, new)
         sync_folder(old.parent)
     return new
+
+
+def bring_back(aside: Path, path: Path) -> None:
+    """Undo :func:`set_aside`, as far as the storage lets us, unless something has the name by now."""
+    if not path.exists():
+        with suppress(OSError):
+            if wal_path(aside).exists():
+                os.rename(wal_path(aside), wal_path(path))
+            os.rename(aside, path)
+            sync_folder(path.parent)
 
 
 def replace_tap(new: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
@@ -130,5 +147,4 @@ def _moving(path: Path) -> Iterator[None]:
             f"{path}: {error.strerror}", cure="run as a user who may write there"
         ) from error
     except (sqlite3.Error, OSError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
-        raise StorageError(f"{path}: {reason}") from error
+        raise failure_of(path, "moving it", error) from error
