@@ -247,3 +247,29 @@ def test_what_is_said_in_this_way_waits_for_the_commit(run, way, tmp_path):
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_what_is_said_in_this_way_does_not_wait(run, way, tmp_path):
     assert run(said_through(way, tmp_path)) == (WORD, WORD)
+
+
+def test_an_endpoint_that_has_dropped_datagrams_closes_all_the_same(run):
+    async def main():
+        loop: Any = asyncio.get_running_loop()
+        bench = GateBench()
+        loop.use_gate(bench.epochs)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+            peer.bind(("127.0.0.1", 0))
+            endpoint, _ = await loop.create_datagram_endpoint(
+                asyncio.DatagramProtocol, remote_addr=peer.getsockname()
+            )
+            bench.counter.n = 1
+            with pytest.raises(TypeError):
+                endpoint.sendto(17)  # type: ignore[arg-type]
+            for _ in range(10_001):
+                endpoint.sendto(WORD)
+            endpoint.close()
+            while not bench.landings:
+                await asyncio.sleep(0)
+            bench.land()
+            while not endpoint.raw.is_closing():
+                await asyncio.sleep(0)
+            await asyncio.sleep(0)
+
+    run(main())

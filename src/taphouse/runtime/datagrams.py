@@ -116,7 +116,8 @@ class Endpoint(asyncio.DatagramTransport, asyncio.BaseProtocol):
         if not self._gate.closed:
             self.raw.sendto(data, addr)
         elif not self._is_closing:
-            self._keep((bytes(data), addr))
+            # What is no buffer is refused as it is by an open gate; bytes(17) would be seventeen zeros.
+            self._keep((data if type(data) is bytes else bytes(memoryview(data)), addr))
 
     def close(self) -> None:
         """Send what is written, then close."""
@@ -141,7 +142,8 @@ class Endpoint(asyncio.DatagramTransport, asyncio.BaseProtocol):
         if self._kept is None:
             self._kept = []
             self._gate.keep(self)
-        if len(self._kept) < _MOST_KEPT:  # the network drops datagrams too when it is full
+        # The network drops datagrams too when it is full; the end of the endpoint is none.
+        if item is None or len(self._kept) < _MOST_KEPT:
             self._kept.append(item)
 
     def take_kept(self) -> list[Any]:
