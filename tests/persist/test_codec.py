@@ -172,6 +172,19 @@ def test_any_damage_is_refused_alike() -> None:
             assert same(expected[1], found[1]), (number, data, expected, found)
 
 
+def test_operations_are_written_alike() -> None:
+    """Arrays, not tuples; what cannot be written is named by its place."""
+    ops = [("s", "key", (1, 2)), ("d", b"key"), ("p", 0, 1, [1, [2]]), ("c",)] * 7
+    pure, twin = Packer(hook), _codec.Packer(hook)
+    assert twin.pack_operations(ops) == pure.pack_operations(ops) == pure.pack([list(op) for op in ops])
+    assert twin.pack_operations([]) == pure.pack_operations([])
+    broken = [("s", 1, 2), ("s", 3, [Custom()])]
+    expected, found = outcome(pure.pack_operations, broken), outcome(twin.pack_operations, broken)
+    assert expected[0] == found[0] and same(expected[1], found[1])
+    with pytest.raises(TypeError):
+        twin.pack_operations([["s", 1, 2]])
+
+
 def _poured(unpacker: Any, chunk: bytes, ops: bytes) -> Any:
     """Fill a dict as a thaw does: what the twin leaves is put in by Python."""
     reader = LiveReader({}, {})

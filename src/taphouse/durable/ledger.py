@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from _thread import get_ident
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from taphouse.durable import aliases, undo
 from taphouse.durable.adoption import restore, restore_items
@@ -21,12 +21,11 @@ from taphouse.durable.lists import TrackedList
 from taphouse.durable.ownership import TRACKED, Ops, attached_home, home_of, path_of, promote
 from taphouse.durable.twin import LedgerCore, Row, install_types, restore_simple, set_row
 from taphouse.errors import InternalError
-from taphouse.value import Value
 
 __all__ = ["Drained", "Ledger"]
 
 
-class Drained(Value):
+class Drained(NamedTuple):
     """What changed.
 
     Attributes:

@@ -63,7 +63,8 @@ class Ops(list[tuple[Any, ...]]):
     __slots__ = ("token",)
 
     def __init__(self, ops: Iterable[tuple[Any, ...]] = ()) -> None:
-        super().__init__(ops)
+        if ops:
+            self.extend(ops)
         self.token = object()
 
 

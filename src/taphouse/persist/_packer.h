@@ -28,6 +28,36 @@ packer_pack_shape(Packer *self, PyObject *const *args, Py_ssize_t count)
     return finish(&out, put_shape(self, &out, args[0], args[1], 0));
 }
 
+/* An array of arrays of what is in a list of tuples. */
+static PyObject *
+packer_pack_operations(Packer *self, PyObject *ops)
+{
+    if (!PyList_Check(ops)) {
+        PyErr_SetString(PyExc_TypeError, "pack_operations(list)");
+        return NULL;
+    }
+    Out out = {NULL, 0, 0};
+    Py_ssize_t count = PyList_GET_SIZE(ops);
+    int result = put_head(&out, count, 0x90, 0xDC);
+    for (Py_ssize_t index = 0; result == 0 && index < count; index++) {
+        PyObject *op = index < PyList_GET_SIZE(ops) ? PyList_GET_ITEM(ops, index) : NULL;
+        if (op == NULL || !PyTuple_CheckExact(op)) {
+            PyErr_SetString(PyExc_TypeError, "an operation is a tuple");
+            result = -1;
+            break;
+        }
+        Py_INCREF(op);
+        Py_ssize_t size = PyTuple_GET_SIZE(op);
+        result = put_head(&out, size, 0x90, 0xDC);
+        if (result == 0)
+            result = put_items(self, &out, op, size, 1);
+        Py_DECREF(op);
+        if (result < 0)
+            (void)add_index(index);
+    }
+    return finish(&out, result);
+}
+
 static inline int
 is_volatile(PyObject *name)
 {
@@ -130,6 +160,7 @@ packer_dealloc(Packer *self)
 
 static PyMethodDef packer_methods[] = {
     {"pack", (PyCFunction)packer_pack, METH_O, "Return a value as bytes."},
+    {"pack_operations", (PyCFunction)packer_pack_operations, METH_O, "Return operations, tuples, as an array of arrays."},
     {"pack_shape", (PyCFunction)(void (*)(void))packer_pack_shape, METH_FASTCALL,
      "Return a value as bytes, in the shape a hook would have answered."},
     {"pack_state", (PyCFunction)packer_pack_state, METH_O, "Return the attributes of an object as a map."},

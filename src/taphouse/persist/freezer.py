@@ -116,7 +116,7 @@ class Freezer:
             InternalError: naming the path, if a value cannot be written, or a plain container was
                 changed through an alias.
         """
-        epoch = Epoch()
+        epoch = Epoch.begin()
         self._current = None
         try:
             freed: list[int] = []

@@ -97,6 +97,14 @@ class Packer:
         self._put(out, value, 0)
         return bytes(out)
 
+    def pack_operations(self, ops: list[tuple[Any, ...]]) -> bytes:
+        """Return operations on a container as bytes: an array of arrays, not of tuples.
+
+        Raises:
+            PackFailure: if an operand cannot be written.
+        """
+        return self.pack([list(op) for op in ops])
+
     def pack_shape(self, value: Any, shape: Any) -> bytes:
         """Return ``value`` as bytes, in the shape a hook would have answered.
 

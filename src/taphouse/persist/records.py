@@ -144,6 +144,15 @@ class Epoch(Value, frozen=False):
     next_oid: int = 1
     plan: str | None = None
 
+    @classmethod
+    def begin(cls) -> Epoch:
+        """Return an epoch that changes nothing yet; each turn of a loop has one, so it is made quickly."""
+        epoch = cls.__new__(cls)
+        epoch.__dict__.update(
+            classes={}, rows={}, chunks={}, deltas={}, bases={}, freed=[], next_oid=1, plan=None
+        )
+        return epoch
+
     def is_empty(self) -> bool:
         """Say whether nothing changes."""
         changes = (self.classes, self.rows, self.chunks, self.deltas, self.bases, self.freed)

@@ -106,7 +106,7 @@ class RowWriter:
         Raises:
             PackFailure: if an operand cannot be written.
         """
-        return self._packer.pack([list(op) for op in ops])  # type: ignore[no-any-return]
+        return self._packer.pack_operations(ops)  # type: ignore[no-any-return]
 
 
 def _parts(value: Any) -> Iterator[list[Any]]:

@@ -38,6 +38,9 @@ class Turn(Value):
     epoch: Epoch
     data: bytes
 
+    def __init__(self, number: int, epoch: Epoch, data: bytes) -> None:
+        self.__dict__.update(number=number, epoch=epoch, data=data)  # one in each turn: made quickly
+
 
 class StoreStatistics(Value):
     """What a store did since it was opened.
