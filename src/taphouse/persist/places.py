@@ -147,7 +147,7 @@ def check_place(folder: Path) -> str:
     warning = judge(place)
     if read_only:
         raise CannotCreateError(
-            f"{folder}: {place.mount} is mounted read-only",
+            f"{folder} is mounted read-only",
             cure="mount it for writing, or keep the state elsewhere (--state, -d)",
         )
     return warning
