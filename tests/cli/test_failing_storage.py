@@ -54,8 +54,6 @@ class Counter(Factory):
 app = Application("counting")
 app.listenTCP(8124, Counter(), interface="127.0.0.1")
 
-if __name__ == "__main__":
-    app.save("start")
 """
 STATE = "counting-shutdown.tap"
 
@@ -67,12 +65,10 @@ class Counted:
         self.playground, self.folder = playground, playground.folder
         self.connections: list[socket.socket] = []
         playground.write("counting.py", COUNTING)
-        playground.run("python", "counting.py")
 
     def run(self) -> subprocess.Popen[bytes]:
-        """Start the server in the foreground, from its state if there is one."""
-        tap = STATE if (self.folder / STATE).exists() else "counting-start.tap"
-        child = self.playground.start("twistd", "-n", "-f", tap)
+        """Start the server in the foreground; it goes on from its state if there is one."""
+        child = self.playground.start("twistd", "-n", "-y", "counting.py")
         self.playground.wait_until(lambda: self.playground.accepts(8124), "the port")
         return child
 
@@ -133,7 +129,7 @@ def test_a_daemon_that_fails_is_gone_from_status_and_leaves_neither_socket_nor_p
 ) -> None:
     playground = counting.playground
     playground.environment["BROKEN_AT"] = "3"
-    playground.run("twistd", "-f", "counting-start.tap")
+    playground.run("twistd", "-y", "counting.py")
     assert "running" in playground.run("tap", "status", STATE).stdout
     told = counting.count_to_the_end()
     playground.wait_until(lambda: not playground.running(), "the end of the daemon")
@@ -143,7 +139,7 @@ def test_a_daemon_that_fails_is_gone_from_status_and_leaves_neither_socket_nor_p
     assert "twistd.pid" not in playground.files()
     assert "the disk is broken" in playground.read("twistd.log").splitlines()[-1]
     del playground.environment["BROKEN_AT"]
-    playground.run("twistd", "-f", STATE)
+    playground.run("twistd", "-y", "counting.py")
     assert counting.count(counting.connect()) == told + 1
 
 
@@ -155,10 +151,6 @@ def test_a_thread_that_waits_for_ever_does_not_keep_a_failed_server(counting: Co
     assert child.returncode == 74
 
 
-def _move(path: Path) -> None:
-    path.rename(path.with_name("elsewhere"))
-
-
 def _replace(path: Path) -> None:
     content = path.read_bytes()
     path.rename(path.with_name("elsewhere"))
@@ -167,8 +159,8 @@ def _replace(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "harm"),
-    [(STATE, _move), (STATE, _replace), (f"{STATE}-wal", _move), (f".{STATE}.lock", Path.unlink)],
-    ids=["tap_moved", "tap_replaced", "wal_moved", "lock_removed"],
+    [(STATE, _replace), (f".{STATE}.lock", Path.unlink)],
+    ids=["tap_replaced", "lock_removed"],
 )
 def test_a_server_whose_files_are_taken_away_ends_and_goes_on_when_they_are_back(
     counting: Counted, name: str, harm: Callable[[Path], None]
@@ -195,12 +187,12 @@ def test_a_state_on_a_read_only_disk_is_refused_before_anything_is_touched(
 ) -> None:
     playground = counting.playground
     if not is_new:
-        playground.run("twistd", "-f", "counting-start.tap")
+        playground.run("twistd", "-y", "counting.py")
         playground.kill()
     disk = playground.make_folder("disk")
-    for name in {"counting-start.tap", "counting.py", STATE} & playground.files():
+    for name in {"counting.py", STATE} & playground.files():
         (counting.folder / name).rename(disk / name)
-    words = f"-f disk/counting-start.tap --state disk/{STATE}" if is_new else f"-f disk/{STATE}"
+    words = f"-y disk/counting.py --state disk/{STATE}" if is_new else f"-f disk/{STATE}"
     before = contents(playground)
     mount = "mount --bind disk disk && mount -o remount,bind,ro disk"
     done = playground.run("unshare", "-m", "sh", "-c", f"{mount} && exec twistd -n {words}", status=73)
