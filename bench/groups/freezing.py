@@ -97,7 +97,7 @@ FREEZING = Group(
     method="200,000 objects of six attributes (numbers, text, a list, a reference), one in 37 checked "
     "after the thaw; fresh processes, files synced to disk.",
     rounds=11,
-    limit_s=120.0,  # the Python twins take ten seconds a round: some pairs fewer on a slow machine
+    limit_s=100.0,  # the Python twins take ten seconds a round: some pairs fewer on a slow machine
     entries=(taphouse, pure, plain_pickle),
     comparisons=(
         Comparison("freeze 200,000 objects", FREEZE, TAPHOUSE, PICKLE, Goal(1.5)),
