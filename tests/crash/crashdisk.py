@@ -171,7 +171,8 @@ class Disk:
 
         Args:
             chance: chooses.
-            samples: how many prefixes, and how many subsets, if anything is not synced.
+            samples: how many prefixes, and how many subsets, if anything is not synced; where much is
+                not, there are more.
         """
         yield State("synced", {name: file.synced for name, file in self._synced_names.items()})
         files = list(
@@ -183,7 +184,8 @@ class Disk:
         if self._waiting_names:
             yield State("names", {name: file.synced for name, file in self._names.items()})
             yield State("data", {n: _content(f, f.waiting) for n, f in self._synced_names.items()})
-        for _ in range(samples):
+        waiting = len(self._waiting_names) + sum(len(file.waiting) for file in files)
+        for _ in range(samples + samples // 2 * min(8, waiting // 3)):
             yield self._sample(chance, "prefix")
             yield self._sample(chance, "subset")
 
