@@ -2,8 +2,8 @@
 
 usage: python -m bench.losses [--rounds N] [--seconds S] [--work DIR] [--only NAME]
 
-A full run keeps its figures in bench/results/losses.json and prints them as they stand in the documents; a
-run with less effort only prints. Exit: 0 counted, 1 a server or a tool failed, 2 taphouse has lost something.
+A full run keeps its figures in bench/results/losses.json and writes them into README.md and
+docs/durability.md; a run with less effort only prints. Exit: 0 counted, 1 a server or a tool failed, 2 taphouse has lost something.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bench.contestant import BenchError, Unavailable
 from bench.losses.clients import Count, Hammering, Tally, take_one
 from bench.losses.contenders import CONTENDERS, Contender, new_place
 from bench.losses.powercut import DEATHS, build_shim
-from bench.losses.table import Loss, keep, table
+from bench.losses.table import Loss, keep, table, write_documents
 from bench.workshop import HERE, Workshop
 
 ROUNDS = 4
@@ -48,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     if (options.rounds, options.seconds, options.only) == (ROUNDS, SECONDS, "*"):
         print(f"\n{table(losses)}\nkept: {keep(losses, workshop.folder)}")
+        print("written:", *write_documents(losses))
     ours = [loss for loss in losses if loss.who == "taphouse"]
     return 2 if any(loss.lost or loss.repeated for loss in ours) else 0
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from bench.losses.powercut import DEATHS
 from bench.machine import describe_machine
 from bench.results import RESULTS
+from bench.workshop import HERE
 
-__all__ = ["Loss", "by_default", "keep", "kept", "table"]
+__all__ = ["Loss", "by_default", "keep", "kept", "table", "write_documents"]
 
 _FILE = RESULTS / "losses.json"
 
@@ -57,6 +59,17 @@ def table(losses: Sequence[Loss]) -> str:
         row = " | ".join(f"{loss.acknowledged:,}, **{loss.lost:,}**" for loss in cells)
         rows.append(f"| {who} | {row} |")
     return "\n".join(rows) + "\n"
+
+
+def write_documents(losses: Sequence[Loss], top: Path = HERE.parent) -> list[Path]:
+    """Put the tables in place of those in README.md and docs/durability.md; return the files."""
+    tables = {top / "README.md": table(by_default(losses)), top / "docs" / "durability.md": table(losses)}
+    for document, new in tables.items():
+        head = re.escape(new.partition("\n")[0])
+        text, count = re.subn(rf"^{head}\n(\|.*\n)+", lambda _: new, document.read_text(), flags=re.MULTILINE)
+        assert count == 1, f"{document} has {count} tables of losses"
+        document.write_text(text)
+    return list(tables)
 
 
 def keep(losses: Sequence[Loss], folder: Path) -> Path:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from bench.losses import __main__ as losses
 from bench.losses.clients import Tally, http, resp
-from bench.losses.powercut import Disk, build_shim
-from bench.losses.table import Loss, by_default, kept, table
+from bench.losses.powercut import DEATHS, Disk, build_shim
+from bench.losses.table import Loss, by_default, kept, table, write_documents
 
 TOP = Path(__file__).resolve().parents[2]
 
@@ -136,6 +136,18 @@ def test_nothing_that_taphouse_acknowledges_is_lost_in_either_death(capsys):
 def test_the_table_has_a_row_for_each_server_and_a_column_for_each_death():
     rows = table([Loss("one", "kill -9", 1200, 0, 0), Loss("one", "power cut", 1300, 9, 8)])
     assert rows.splitlines()[-1] == "| one | 1,200, **0** | 1,300, **9** |"
+
+
+def test_a_full_run_puts_its_tables_in_place_of_the_last_ones(tmp_path):
+    old = [Loss("taphouse", "kill -9", 1, 0, 0), Loss("taphouse", "power cut", 1, 0, 0)]
+    (tmp_path / "docs").mkdir()
+    documents = [tmp_path / "README.md", tmp_path / "docs" / "durability.md"]
+    for document in documents:
+        document.write_text(f"before\n\n{table(old)}\nafter\n")
+    new = [Loss(who, death, 2, 1, 0) for who in ("taphouse", "taphouse, x") for death in DEATHS]
+    assert write_documents(new, tmp_path) == documents
+    assert documents[0].read_text() == f"before\n\n{table(new[:2])}\nafter\n"
+    assert documents[1].read_text() == f"before\n\n{table(new)}\nafter\n"
 
 
 def test_documents_show_the_figures_that_were_counted():
