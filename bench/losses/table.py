@@ -65,10 +65,10 @@ def write_documents(losses: Sequence[Loss], top: Path = HERE.parent) -> list[Pat
     """Put the tables in place of those in README.md and docs/durability.md; return the files."""
     tables = {top / "README.md": table(by_default(losses)), top / "docs" / "durability.md": table(losses)}
     for document, new in tables.items():
-        head = re.escape(new.partition("\n")[0])
-        text, count = re.subn(rf"^{head}\n(\|.*\n)+", lambda _: new, document.read_text(), flags=re.MULTILINE)
-        assert count == 1, f"{document} has {count} tables of losses"
-        document.write_text(text)
+        text = document.read_text()
+        old = re.findall(rf"^{re.escape(new.partition(chr(10))[0])}\n(?:\|.*\n)+", text, re.MULTILINE)
+        assert len(old) == 1, f"{document} has {len(old)} tables of losses"
+        document.write_text(text.replace(old[0], new))
     return list(tables)
 
 
