@@ -53,6 +53,19 @@ def test_waiting_for_the_interpreter_does_not_make_a_fast_disk_look_slow():
     assert any(pace.note(seconds) for seconds in itertools.islice(measured, 200))
 
 
+def test_beside_a_busy_loop_a_commit_on_the_loop_is_tried_ever_more_rarely_until_it_is_fast():
+    pace = SyncPace()
+    feed(pace, SLOW_S)
+    trials = 0
+    for _ in range(20_000):
+        trials += pace.is_trial
+        assert not pace.note(SLOW_S)
+    assert 3 <= trials <= 12
+    # Fast again; on the thread nobody can see it.
+    assert any(pace.note(QUICK_S if pace.is_trial else SLOW_S) for _ in range(5000))
+    assert not pace.is_slow
+
+
 def test_a_disk_that_looks_fast_only_from_the_thread_is_tried_ever_more_rarely():
     pace = SyncPace()
     changes = 0

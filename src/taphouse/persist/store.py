@@ -49,6 +49,7 @@ CHECKPOINT_PAGES: Final = 1000
 """WAL pages (4 MB) after which it is moved into the main file; the file then is reused at its size."""
 RESERVE_BYTES: Final = 8 << 20
 """Space that the WAL has from the start: twice what it holds between two moves, the rest is the reserve."""
+_INSERT: Final = "INSERT INTO journal VALUES (?, ?, ?)"
 
 
 class SqliteStore:
@@ -79,7 +80,7 @@ class SqliteStore:
         self.names = NameWatch()  # sees whether the tap's files are still the ones that were opened
         self._image: Image | None = image
         self._has_rows = bool(image.pages or image.journal)
-        self._info = info_of(image, path)
+        self.info: TapInfo | None = info_of(image, path)  # what it, or its seed, said when it was opened
         self._epoch, self._chain = image.epoch, image.chain
         self._classes = dict(image.classes)
         self._mark = image.mark
@@ -98,11 +99,6 @@ class SqliteStore:
     # --- what others ask ---------------------------------------------------------------------
 
     @property
-    def info(self) -> TapInfo:
-        """What the tap, or the seed it begins with, said when it was opened."""
-        return self._info
-
-    @property
     def epoch(self) -> int:
         """Number of the last commit."""
         return self._epoch
@@ -119,8 +115,7 @@ class SqliteStore:
 
     def statistics(self) -> StoreStatistics:
         """Return what was done since it was opened."""
-        wal_bytes = size_of_wal(self._path)
-        return self._tally.statistics(self._folder.waiting_bytes, self._wal_pages, wal_bytes)
+        return self._tally.statistics(self._folder.waiting_bytes, self._wal_pages, size_of_wal(self._path))
 
     @property
     def sync_s(self) -> float:
@@ -155,11 +150,16 @@ class SqliteStore:
     def _append(self, turn: Turn, link: bytes) -> None:
         db = self._opened()
         with self._io("commit"):
-            db.execute("BEGIN")
-            db.execute("INSERT INTO journal VALUES (?, ?, ?)", (turn.number, turn.data, link))
-            if self._folder.is_running or self._folder.waiting_bytes > FOLD_BYTES:
-                self._slice(db, FOLD_SLICE)
-            self._commit(db)
+            folds = self._folder.is_running or self._folder.waiting_bytes > FOLD_BYTES
+            row = (turn.number, turn.data, link)
+            if folds or self._renew_mark:
+                db.execute("BEGIN")
+                db.execute(_INSERT, row)
+                if folds:
+                    self._slice(db, FOLD_SLICE)
+                self._commit(db)
+            else:
+                self._tally.commit(db, _INSERT, row)  # a statement alone is a transaction
         self._folder.add(turn.number, turn.epoch, link, len(turn.data))
         self._wal_pages += 2 + len(turn.data) // 4000
         if self._wal_pages > 2 * CHECKPOINT_PAGES:

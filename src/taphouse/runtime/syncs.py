@@ -33,16 +33,20 @@ class SyncPace:
     """Decides where the next commit waits, by what the last ones took.
 
     On the thread a measured sync includes the wait for the interpreter, so there the fast
-    quarter of the last commits decides: what was fast once while the loop was idle, is fast.
+    quarter of the last commits decides: what was fast once while the loop was idle, is fast.  Beside a
+    loop that is never idle a commit on the loop itself is the only measure, so now and then one is tried.
 
     Attributes:
         is_slow: the loop must not wait for the disk.
+        is_trial: the next commit is to be made on the loop all the same.
         average_s: of the last syncs.
     """
 
     def __init__(self) -> None:
         self.is_slow = False
+        self.is_trial = False
         self.average_s = 0.0
+        self._patience = self._until_trial = _DWELL
         self._dwell = _DWELL
         self._since = _LONGEST_DWELL + 1  # commits since the last change: the first may come at once
         self._window: list[float] = []
@@ -57,19 +61,34 @@ class SyncPace:
             return False
         self._dwell = min(2 * self._dwell, _LONGEST_DWELL) if self._since <= self._dwell else _DWELL
         self._since = 0
+        self._patience = self._until_trial = self._dwell
         self.is_slow = True
         return True
 
     def _note_slow(self, sync_s: float) -> bool:
+        if self.is_trial:
+            self.is_trial = False
+            if sync_s < FAST_S:
+                return self._quicken(sync_s)
+            self._patience = self._until_trial = min(2 * self._patience, _LONGEST_DWELL)
+            return False
+        self._until_trial -= 1
         self._window.append(sync_s)
         if len(self._window) < _DWELL:
             return False
         quick = sorted(self._window)[_DWELL // 4]
         self._window.clear()
-        if quick >= FAST_S or self._since < self._dwell:
+        if self._since < self._dwell:
             return False
-        self.average_s = quick
+        if quick < FAST_S:
+            return self._quicken(quick)
+        self.is_trial = self._until_trial <= 0
+        return False
+
+    def _quicken(self, sync_s: float) -> bool:
+        self.average_s = sync_s
         self._since = 0
+        self._window.clear()
         self.is_slow = False
         return True
 

@@ -155,7 +155,7 @@ class Writer:
         """
         if self._ended:
             raise StorageError(f"{self._store.path}: the tap was closed")
-        if self._out or self._pace.is_slow:
+        if self._out or (self._pace.is_slow and not self._pace.is_trial):
             future = self._hand(self._store.commit, turn)
             self.on_hand()
             return future
@@ -269,6 +269,7 @@ class Writer:
                 _log.debug("a sync takes %.2f ms: commits wait %s", self._pace.average_s * 1e3, where)
         if self._forced:
             self._pace.is_slow = self._forced == "thread"
+            self._pace.is_trial = False
 
     def _begin(self) -> None:
         """Say what the store's first commit has found out about the disk."""
