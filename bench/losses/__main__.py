@@ -3,8 +3,8 @@
 usage: python -m bench.losses [--rounds N] [--seconds S] [--work DIR] [--only NAME]
 
 A full run keeps its figures in bench/results/losses.json and writes them into README.md and
-docs/durability.md; a run with less effort only prints. Exit: 0 counted, 1 a server or a tool failed, 2 taphouse
-has lost something.
+docs/durability.md; a run with less effort only prints. Exit: 0 counted, 1 a server or a tool failed,
+2 taphouse has lost something.
 """
 
 from __future__ import annotations

@@ -66,7 +66,8 @@ def write_documents(losses: Sequence[Loss], top: Path = HERE.parent) -> list[Pat
     tables = {top / "README.md": table(by_default(losses)), top / "docs" / "durability.md": table(losses)}
     for document, new in tables.items():
         text = document.read_text()
-        old = re.findall(rf"^{re.escape(new.partition(chr(10))[0])}\n(?:\|.*\n)+", text, re.MULTILINE)
+        head = re.escape(new.splitlines()[0])
+        old = re.findall(rf"^{head}\n(?:\|.*\n)+", text, re.MULTILINE)
         assert len(old) == 1, f"{document} has {len(old)} tables of losses"
         document.write_text(text.replace(old[0], new))
     return list(tables)
