@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from crashrecovery import memory_folder
+from crashrecovery import STATE, memory_folder
 
 from playground import PATIENCE_S, free_port
 
@@ -84,6 +84,15 @@ class Life:
     def was_hit(self) -> bool:
         """Whether a call failed."""
         return any(line.endswith("FAULT") for line in self.calls)
+
+    @property
+    def tried_again(self) -> list[str]:
+        """What was written or synced after a call had failed, into anything that has its name already."""
+        first = next((place for place, line in enumerate(self.calls) if line.endswith("FAULT")), None)
+        later = [] if first is None else [line.split() for line in self.calls[first + 1 :]]
+        return [
+            " ".join(words) for words in later if words[0] in ("write", "sync") and words[3].startswith(STATE)
+        ]
 
     def count(self, kind: str) -> int:
         """Return how many calls of a kind there were."""

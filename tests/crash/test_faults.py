@@ -114,6 +114,7 @@ def check(place: Place, scene: Scene, fault: Fault | None, recovery: Recovery) -
 def judge_end(life: Life, about: str) -> None:
     assert life.status == 74 or (life.status == 73 and not life.replies), about
     assert "Traceback" not in life.said, about
+    assert not life.tried_again, f"{life.tried_again}: a second try may succeed whatever was lost; {about}"
     last = life.said.splitlines()[-1]
     assert last.startswith("twistd: ") and STATE in last and "; " in last, about
     if not life.was_stopped:
