@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import tapmodels
-from tapwork import PLAN, Running, begin, difference, go_on
+from tapwork import PLAN, Running, begin, difference, find, go_on, root_with
 
 from taphouse.durable import Durable, TrackedDict, TrackedList
-from taphouse.persist import check_integrity, codec, copy_tap_files
+from taphouse.persist import check_integrity, codec, copy_tap_files, create_state, thaw, write_seed
 from taphouse.persist.codec import pack_plain
 from taphouse.persist.containers import EMBEDDED_ENTRIES
 from taphouse.persist.records import join_arrays
@@ -237,6 +237,28 @@ def test_a_big_container_is_never_written_anew_in_one_epoch(tmp_path: Path) -> N
     assert max(sizes) < 250_000
     copy = _killed_copy(running, tmp_path / "copy")
     assert go_on(copy).root.table == running.root.table
+
+
+@pytest.mark.parametrize("shrinks", [False, True])
+def test_a_new_tap_begins_without_the_chunks_that_its_first_epoch_replaces(
+    tmp_path: Path, shrinks: bool
+) -> None:
+    path = tmp_path / "tested-start.tap"
+    write_seed(path, root_with(table={n: n for n in range(20_000)}), PLAN)
+    store = create_state(tmp_path / STATE, seed=path)
+    running = Running(store, thaw(store, find))
+    table = running.root.table
+    if shrinks:
+        table.clear()
+        table[1.5] = "no operation has such a key"
+    else:
+        table.update(dict.fromkeys(range(20_000), "changed"))
+    running.commit()
+    assert bool(running.store._folder.meta.counts.chunk) is not shrinks
+    copy = _killed_copy(running, tmp_path / "copy")
+    assert difference(running.root, go_on(copy).root) == ""
+    running.stop()
+    assert difference(running.root, go_on(tmp_path / STATE).root) == ""
 
 
 def test_a_container_of_a_hundred_entries_is_not_written_whole_for_one_change(tmp_path: Path) -> None:

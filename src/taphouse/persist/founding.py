@@ -40,7 +40,11 @@ def create_file(path: Path, base: Image, turn: Turn, link: bytes, *, sets_aside:
     rows.update(epoch.rows)
     for oid in epoch.freed:
         rows.pop(oid, None)
-    chunks = {**base.chunks, **epoch.chunks}
+    chunks = {oid: dict(parts) for oid, parts in base.chunks.items()}
+    for oid, parts in epoch.chunks.items():
+        chunks.setdefault(oid, {}).update(parts)
+    for oid, (first, count, _since) in epoch.bases.items():
+        chunks[oid] = {n: data for n, data in chunks.get(oid, {}).items() if first <= n < first + count}
     plan = epoch.plan if epoch.plan is not None else base.plan
     meta = base.meta.with_(
         role="state", epoch=turn.number, begin=turn.number, chain=link, next_oid=epoch.next_oid, plan=plan
