@@ -21,7 +21,7 @@ from faults import BURST, BURSTS, CLIENTS, Fault, Life, Place, build_shim
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
-ROUNDS = int(os.environ.get("TAPHOUSE_FAULTS", "3"))
+ROUNDS = int(os.environ.get("TAPHOUSE_FAULTS", "2"))
 """Rounds of each run; 0 means one for every call and every errno."""
 ERRNOS = (errno.EIO, errno.ENOSPC, errno.EDQUOT)
 
