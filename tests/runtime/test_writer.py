@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
+import sys
 import threading
 
 import pytest
@@ -394,3 +395,20 @@ def test_a_commit_three_times_as_late_is_the_end_and_its_output_never_leaves(run
             assert await client.answer() == b""
 
     run(main())
+
+
+def test_the_interpreter_is_shared_more_often_while_the_thread_commits_and_as_before_afterwards(run_fast):
+    async def main():
+        usual = sys.getswitchinterval()
+        store = HandStore()
+        writer = Writer(store, asyncio.get_running_loop(), path="")
+        writer.commit("turn")
+        assert sys.getswitchinterval() == usual
+        store.sync_s = 0.004
+        while writer.how == "inline":
+            writer.commit("turn")
+        assert sys.getswitchinterval() < usual
+        await result(writer.close())
+        assert sys.getswitchinterval() == usual
+
+    run_fast(main())

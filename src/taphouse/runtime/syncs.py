@@ -16,9 +16,9 @@ SLOW_S: Final = 0.0006
 """Above this average the loop does not wait for syncs."""
 FAST_S: Final = 0.0004
 """Below this average it does."""
-_WEIGHT: Final = 1 / 8
-_CLIP_S: Final = 0.002
-"""One stall of the disk says little: it counts as this much, so only a row of them moves the average."""
+_WEIGHT: Final = 1 / 16
+_CLIP_S: Final = 0.0012
+"""One stall, of the disk or of a busy machine, says little: it counts as this much, so it takes many."""
 _SETTLE: Final = 8
 """So many commits wait on the loop, at least, once they do."""
 _DWELL: Final = 64

@@ -23,6 +23,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -36,6 +37,8 @@ __all__ = ["FORCED_PATH", "Writer", "Writing"]
 
 _log = logging.getLogger("taphouse.runtime")
 _SWITCHES_LOGGED_EVERY_S: Final = 60.0
+_SHARE_S: Final = 0.0005
+"""Python lets another thread wait for 5 ms beside a busy loop, several times in one commit."""
 
 FORCED_PATH = ""
 """Where every commit of this process waits, "inline" or "thread"; for tests."""
@@ -118,6 +121,7 @@ class Writer:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._ended = False
+        self._usual_share_s = 0.0
         self._out = 0  # jobs that are not back
         self._number = 0
         self._inline = 0  # number of the commit that the loop itself makes now
@@ -262,6 +266,7 @@ class Writer:
             return  # the commit that made the file: it has other syncs
         self._say(self._judge.note(sync_s))
         if self._pace.note(sync_s) and not self._forced:
+            self._share(often=self._pace.is_slow)
             now = self._loop.time()
             if now - self._logged_at >= _SWITCHES_LOGGED_EVERY_S:
                 self._logged_at = now
@@ -270,6 +275,15 @@ class Writer:
         if self._forced:
             self._pace.is_slow = self._forced == "thread"
             self._pace.is_trial = False
+
+    def _share(self, *, often: bool) -> None:
+        """Let the loop hand over the interpreter sooner, while the thread needs it for each commit."""
+        if often and not self._usual_share_s:
+            self._usual_share_s = sys.getswitchinterval()
+            sys.setswitchinterval(min(_SHARE_S, self._usual_share_s))
+        elif not often and self._usual_share_s:
+            sys.setswitchinterval(self._usual_share_s)
+            self._usual_share_s = 0.0
 
     def _begin(self) -> None:
         """Say what the store's first commit has found out about the disk."""
@@ -293,6 +307,7 @@ class Writer:
 
     def _end_thread(self) -> None:
         self._ended = True
+        self._share(often=False)
         self._jobs.put(None)
 
     def _work(self) -> None:
