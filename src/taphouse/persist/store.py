@@ -275,7 +275,7 @@ class SqliteStore:
         with self._io("create"):
             meta, self._mark = create_file(self._path, base, turn, link, sets_aside=self.sets_aside)
         self._folder = Folder(meta)
-        for oid in (*base.chunks, *turn.epoch.chunks):
+        for oid in (*base.chunks, *turn.epoch.chunks, *turn.epoch.deltas):
             self._folder.add_big(oid)
         self._base = None
         self._open()
