@@ -39,8 +39,8 @@ class Bug:
 
 
 _STARTS_A_TRANSACTION = """\
-            db.execute("BEGIN")
-            db.execute("INSERT INTO journal VALUES (?, ?, ?)", (turn.number, turn.data, link))
+            if folds or self._renew_mark:
+                db.execute("BEGIN")
 """
 
 BUGS = {
@@ -81,8 +81,9 @@ BUGS = {
                     (turn.number, part, chain_sum(self._chain, turn.number, part)),
                 )
                 self._commit(db)
-            db.execute("BEGIN")
-            db.execute("INSERT OR REPLACE INTO journal VALUES (?, ?, ?)", (turn.number, turn.data, link))
+            if turn is not None:
+                db.execute("BEGIN")
+                db.execute("DELETE FROM journal WHERE epoch = ?", (turn.number,))
 """,
     ),
     "open_while_in_flight": Bug(
@@ -143,11 +144,12 @@ db.execute("PRAGMA synchronous=OFF")
     "fold_deletes_first": Bug(
         "The journal is emptied in the first slice of a fold, its rows written in the next ones.",
         "persist/folding.py",
-        '        """Do one row after the other, yielding what each cost in rows."""\n',
+        "        for cid, record in changes.classes.items():\n",
         """\
         db.execute("DELETE FROM journal WHERE epoch <= ?", (changes.epoch,))
         self.meta = self.meta.with_(epoch=changes.epoch, chain=changes.chain, next_oid=changes.next_oid)
         yield 1 << 30
+        for cid, record in changes.classes.items():
 """,
     ),
     "chain_not_updated": Bug(
