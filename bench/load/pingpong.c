@@ -16,15 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-#define SILENCE_MS 5000
-#define STEPS 64 /* histogram steps per power of two: under 1.6 % wide */
-#define BUCKETS (64 * STEPS)
+#include "histogram.h"
 
+#define SILENCE_MS 5000
 struct peer {
     int fd;
     uint64_t sequence, sent_ns;
@@ -32,52 +29,8 @@ struct peer {
     unsigned char *request, *reply;
 };
 
-static uint64_t histogram[BUCKETS];
+static struct histogram times;
 static size_t size;
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static double cpu_s(void)
-{
-    struct rusage used;
-    getrusage(RUSAGE_SELF, &used);
-    return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec)
-           + (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
-}
-
-static unsigned bucket_of(uint64_t ns)
-{
-    unsigned power;
-    if (ns < STEPS)
-        return (unsigned)ns;
-    power = 63u - (unsigned)__builtin_clzll(ns);
-    return (power - 5) * STEPS + (unsigned)((ns >> (power - 6)) & (STEPS - 1));
-}
-
-static double bucket_us(unsigned bucket)
-{
-    unsigned power = bucket / STEPS + 5;
-    if (bucket < STEPS)
-        return bucket / 1e3;
-    return (double)((uint64_t)(STEPS + bucket % STEPS) << (power - 6)) / 1e3;
-}
-
-static double percentile_us(uint64_t total, double part)
-{
-    uint64_t seen = 0, wanted = (uint64_t)((double)total * part);
-    unsigned i;
-    for (i = 0; i < BUCKETS; i++) {
-        seen += histogram[i];
-        if (seen > wanted)
-            return bucket_us(i);
-    }
-    return 0;
-}
 
 static void die(int status, const char *what)
 {
@@ -184,7 +137,7 @@ int main(int count, char **arguments)
             end += now - warm_end;
             cpu = cpu_s();
             done = 0;
-            memset(histogram, 0, sizeof histogram);
+            memset(&times, 0, sizeof times);
             puts("warm");
             fflush(stdout);
         }
@@ -197,7 +150,7 @@ int main(int count, char **arguments)
             else if (!take_reply(peer))
                 continue;
             else {
-                histogram[bucket_of(now_ns() - peer->sent_ns)]++;
+                count_ns(&times, now_ns() - peer->sent_ns);
                 done++;
             }
             send_request(peer, (uint64_t)(peer - peers));
@@ -205,6 +158,6 @@ int main(int count, char **arguments)
     }
     seconds = (double)(now - begin) / 1e9;
     printf("{\"requests\": %llu, \"seconds\": %.6f, \"load_cpu_s\": %.6f, \"p50_us\": %.2f, \"p99_us\": %.2f}\n",
-           (unsigned long long)done, seconds, cpu_s() - cpu, percentile_us(done, 0.50), percentile_us(done, 0.99));
+           (unsigned long long)done, seconds, cpu_s() - cpu, percentile_us(&times, 0.50), percentile_us(&times, 0.99));
     return 0;
 }
