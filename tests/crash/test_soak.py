@@ -26,8 +26,9 @@ SOAK_S = float(os.environ.get("TAPHOUSE_SOAK_S", "600"))
 SHORT_S = 6.0
 PORT = 8208
 STALL_S = 1.0
-FILE_TIMES, FILE_MORE_BYTES = 3, 8 << 20
-"""How large a tap may be: it has had room for 4 MB of journal, which a later fold has emptied."""
+FILE_TIMES, FILE_MORE_BYTES = 4, 8 << 20
+"""How large a tap may be: it has had room for 4 MB of journal, which a later fold has emptied, for the
+operations on a big container, and for its new chunks beside the old ones."""
 LONG_LIFE = 0.4
 """Part of the time, at the end, in which the server is left alone: leaks show in one process."""
 
