@@ -21,7 +21,8 @@ from keyvalue.requests import MAX_REQUEST_BYTES
 
 
 def get(session, words):
-    value = session.db.look(words[1])
+    db = session.db
+    value = db.look(words[1]) if db.expires else db.values.get(words[1])
     if type(value) is bytes:
         return b"$%d\r\n%s\r\n" % (len(value), value)
     return bulk(check_text(value))
@@ -79,14 +80,15 @@ def getset(session, words):
 
 def add(db, key, amount):
     """Add to the number of ``key``; it goes on as int, so that the next time there is nothing to read."""
-    number = db.look(key)
+    values = db.values
+    number = db.look(key) if db.expires else values.get(key)
     if type(number) is not int:
         number = 0 if check_text(number) is None else read_integer(number)
     number += amount
     if not SMALLEST <= number <= LARGEST:
         raise Refused(OVERFLOW)
-    db.values[key] = number
-    return integer(number)
+    values[key] = number
+    return b":%d\r\n" % number
 
 
 def incr(session, words):
