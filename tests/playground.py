@@ -43,6 +43,15 @@ def free_port() -> int:
 
 
 @functools.cache
+def why_no_mounts() -> str:
+    """Return why nothing can be mounted here, in a namespace of its own; empty if it can."""
+    with tempfile.TemporaryDirectory() as folder:
+        mounting = ["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", folder]
+        done = subprocess.run(mounting, capture_output=True, text=True, check=False)
+    return f"nothing can be mounted here: {done.stderr.strip()}" if done.returncode else ""
+
+
+@functools.cache
 def keep_byte_code() -> None:
     """See that the checkout has its byte code beside it, as what pip installs has.
 

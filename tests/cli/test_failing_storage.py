@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cli.badinput import contents
-from playground import PATIENCE_S, Playground
+from playground import PATIENCE_S, Playground, why_no_mounts
 
 pytestmark = pytest.mark.process
 
@@ -180,7 +179,7 @@ def test_a_server_whose_files_are_taken_away_ends_and_goes_on_when_they_are_back
     assert counting.count(counting.connect()) > max(before, told)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+@pytest.mark.skipif(bool(why_no_mounts()), reason=why_no_mounts())
 @pytest.mark.parametrize("is_new", [True, False], ids=["new", "there"])
 def test_a_state_on_a_read_only_disk_is_refused_before_anything_is_touched(
     counting: Counted, *, is_new: bool

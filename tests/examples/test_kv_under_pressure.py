@@ -14,9 +14,10 @@ import pytest
 import redis
 
 from examples.kvclient import request
-from playground import PATIENCE_S, TOP, Playground
+from playground import PATIENCE_S, TOP, Playground, why_no_mounts
 
 pytestmark = pytest.mark.process
+needs_mounts = pytest.mark.skipif(bool(why_no_mounts()), reason=why_no_mounts())
 
 PORT = 8208
 MB = 1 << 20
@@ -141,7 +142,7 @@ class SmallDisk:
         return child
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+@needs_mounts
 def test_a_disk_that_fills_up_while_clients_write_loses_nothing_that_was_acknowledged(kv: Pressed) -> None:
     disk = SmallDisk(kv, "24m")
     no_marks = [word for mark in ("warn", "stop", "fail") for word in (f"--free-space-{mark}", "0")]
@@ -164,7 +165,7 @@ def test_a_disk_that_fills_up_while_clients_write_loses_nothing_that_was_acknowl
         assert client.get(f"key:{number}") == b"%d" % number * 20_000
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+@needs_mounts
 def test_before_the_disk_is_full_nobody_new_is_let_in_and_then_the_server_stops_in_order(kv: Pressed) -> None:
     disk = SmallDisk(kv, "60m")
     marks = ("--free-space-warn", "40MiB", "--free-space-stop", "20MiB", "--free-space-fail", "10MiB")

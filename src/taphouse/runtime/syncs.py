@@ -114,7 +114,7 @@ class DiskJudge:
         if len(self._seen) < _JUDGED:
             return ""
         median = sorted(self._seen)[_JUDGED // 2]
-        if self._kind in ("tmpfs", "ramfs"):
+        if self._kind in ("tmpfs", "ramfs", "devtmpfs"):
             return (
                 f"{self._path} lies in memory ({self._kind}): it survives a kill, not a power cut or a reboot"
             )
