@@ -107,13 +107,13 @@ class SmallDisk:
 
     def words(self, *command: str) -> list[str]:
         """Return the words that run a command there."""
-        enter = ["nsenter", "-t", str(self._keeper.pid), "-m"]
+        enter = ["nsenter", "-t", str(self._keeper.pid), "-m", "-r"]
         return [*enter, "sh", "-c", f'cd {self.outside} && exec "$@"', "sh", *command]
 
     def resize(self, size: str) -> None:
         """Make it another size."""
         line = f"mount -o remount,size={size} {self.outside}"
-        self.kv.playground.run("nsenter", "-t", str(self._keeper.pid), "-m", "sh", "-c", line)
+        self.kv.playground.run("nsenter", "-t", str(self._keeper.pid), "-m", "-r", "sh", "-c", line)
 
     def fill_up_to(self, free_bytes: int) -> None:
         """Let somebody else leave so much of it."""
