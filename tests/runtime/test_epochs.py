@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from gatebench import GateBench
 
 from taphouse.durable import Durable, Ledger, atomic, attach, durable
 from taphouse.errors import InternalError, StorageError
@@ -427,5 +428,53 @@ def test_the_end_waits_for_a_commit_that_somebody_else_began(run_fast):
         await finishing
         await beginning
         assert bench.store.committed == [1, 2]
+
+    run_fast(main())
+
+
+class Client:
+    """Output that is kept; let go where a commit has landed."""
+
+    def __init__(self):
+        self.answered = False
+
+    def take_kept(self):
+        return [b"reply"]
+
+    def let_go(self, kept):
+        self.answered = True
+
+
+@pytest.mark.parametrize(("turns", "commits"), [(1, 1), (2, 1), (4, 1), (5, 2), (9, 3)])
+def test_clients_who_come_turn_after_turn_share_commits_but_wait_for_a_few_turns_only(
+    run_fast, turns, commits
+):
+    async def main():
+        bench = GateBench()
+        bench.is_inline = True
+        clients = [Client() for _ in range(turns)]
+        for n, client in enumerate(clients, 1):
+            bench.counter.n = n
+            bench.epochs.keep(client)
+            await asyncio.sleep(0)
+        await settle()
+        assert all(client.answered for client in clients)
+        assert bench.epochs.commits == commits
+
+    run_fast(main())
+
+
+def test_who_awaits_the_commit_is_not_kept_waiting_for_more_clients(run_fast):
+    async def main():
+        bench = GateBench()
+        bench.is_inline = True
+        bench.counter.n = 1
+        bench.epochs.keep(Client())
+        committed = asyncio.ensure_future(bench.epochs.committed())
+        await asyncio.sleep(0)
+        bench.epochs.keep(Client())
+        await asyncio.sleep(0)
+        assert bench.epochs.commits == 1
+        await committed
 
     run_fast(main())

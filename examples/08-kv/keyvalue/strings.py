@@ -80,19 +80,24 @@ def getset(session, words):
 
 def add(db, key, amount):
     """Add to the number of ``key``; it goes on as int, so that the next time there is nothing to read."""
-    values = db.values
-    number = db.look(key) if db.expires else values.get(key)
+    number = db.look(key)
     if type(number) is not int:
         number = 0 if check_text(number) is None else read_integer(number)
     number += amount
     if not SMALLEST <= number <= LARGEST:
         raise Refused(OVERFLOW)
-    values[key] = number
-    return b":%d\r\n" % number
+    db.values[key] = number
+    return integer(number)
 
 
 def incr(session, words):
-    return add(session.db, words[1], 1)
+    db, key = session.db, words[1]
+    if not db.expires:
+        number = db.values.get(key)
+        if type(number) is int and number < LARGEST:  # as nearly always
+            db.values[key] = number = number + 1
+            return b":%d\r\n" % number
+    return add(db, key, 1)
 
 
 def decr(session, words):

@@ -2,9 +2,10 @@
 
 The first change of a turn arms ``call_soon``; the loop runs that after all
 sockets of the poll were served, so one commit carries the changes of many
-clients.  While a commit is in flight the next epoch gathers, and starts when
-it has landed: the disk sets the pace, no timer does.  That is the pace of
-``gate``; the other ones are in `taphouse.runtime.pace`.
+clients; while each turn brings more of them, of a few turns.  While a commit is
+in flight the next epoch gathers, and starts when it has landed: the disk sets the
+pace, no timer does.  That is the pace of ``gate``; the other ones are in
+`taphouse.runtime.pace`.
 
 It knows a ledger, a freezer and a store by their shapes; it must never know
 SQLite, a connection, or what the state means.
@@ -149,6 +150,9 @@ class Epochs(Gate):
     # -- the turn
 
     def _end_of_turn(self) -> None:
+        if self._closes and not self._waiting and self._gathering.is_growing():
+            self._arm()
+            return
         self._armed = False
         if self._landing is not None:
             self._is_overdue = True  # the commit in flight starts the next epoch when it lands
@@ -181,15 +185,12 @@ class Epochs(Gate):
         if self.failure is not None:
             # Given up as stuck: whether it has landed or not, nobody is told.
             landed.cancelled() or landed.exception()
-            return
-        if landed.cancelled():
+        elif landed.cancelled():
             self._fail(InternalError("a commit was cancelled"), waiting)
-            return
-        error = landed.exception()
-        if error is not None:
+        elif (error := landed.exception()) is not None:
             self._fail(error, waiting)
-            return
-        self._committed(True, waiting, kept, began)
+        else:
+            self._committed(True, waiting, kept, began)
 
     def _committed(self, wrote: bool, waiting: _Waiting, kept: Kept, began: float) -> None:
         if wrote:

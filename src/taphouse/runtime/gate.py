@@ -14,7 +14,7 @@ never know what is kept, or how a commit is made.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 __all__ = ["OPEN", "Gate", "Gathering", "Keeper", "Kept", "size_of"]
 
@@ -55,6 +55,9 @@ class Gate:
         """Return when all that was kept before the call has been let go."""
 
 
+_MORE_TURNS: Final = 3
+"""Turns that output waits for more of its kind, at most."""
+
 OPEN = Gate()
 """The gate of everything that no state stands behind."""
 
@@ -62,10 +65,12 @@ OPEN = Gate()
 class Gathering:
     """What is kept for one commit: who keeps, and what was taken from whom when the state was frozen."""
 
-    __slots__ = ("_keepers",)
+    __slots__ = ("_counted", "_keepers", "_turns_left")
 
     def __init__(self) -> None:
         self._keepers: dict[Keeper, None] = {}
+        self._counted = 0
+        self._turns_left = _MORE_TURNS
 
     def __bool__(self) -> bool:
         return bool(self._keepers)
@@ -74,8 +79,22 @@ class Gathering:
         """Count ``keeper`` in."""
         self._keepers[keeper] = None
 
+    def is_growing(self) -> bool:
+        """Say whether this turn of the loop has brought more keepers, so that the next one may too.
+
+        Clients that are answered together ask again together, but not at the same instant: one sync for
+        those of a few turns costs less than one for each turn, and nobody waits longer for it.  Without
+        more of them, or after some turns, the answer is no.
+        """
+        brought, self._counted = len(self._keepers) - self._counted, len(self._keepers)
+        if brought <= 0 or not self._turns_left:
+            return False
+        self._turns_left -= 1
+        return True
+
     def take(self) -> Kept:
         """Return everything that is kept, and begin anew."""
+        self._counted, self._turns_left = 0, _MORE_TURNS
         if not self._keepers:
             return []
         keepers, self._keepers = self._keepers, {}
