@@ -78,7 +78,11 @@ def test_clients_that_never_read_cost_little_memory_and_hold_up_nobody(kv: Press
 
 def test_clients_that_connect_and_stall_are_limited_and_hung_up_on(kv: Pressed) -> None:
     kv.playground.run("tap", "start", "kv.py", "--idle-timeout", "400ms", "--max-connections", "30")
-    stalled = [kv.connect() for _ in range(40)]
+    stalled = []
+    for _ in range(40):
+        with suppress(ConnectionError):  # one too many may hear of it while it connects
+            stalled.append(kv.connect())
+    assert len(stalled) >= 30
     for number, connection in enumerate(stalled):
         if number % 2:
             with suppress(ConnectionError):  # it was one too many
