@@ -445,7 +445,7 @@ class Client:
         self.answered = True
 
 
-@pytest.mark.parametrize(("turns", "commits"), [(1, 1), (2, 1), (4, 1), (5, 2), (9, 3)])
+@pytest.mark.parametrize(("turns", "commits"), [(1, 1), (2, 1), (8, 1), (9, 2), (17, 3)])
 def test_clients_who_come_turn_after_turn_share_commits_but_wait_for_a_few_turns_only(
     run_fast, turns, commits
 ):

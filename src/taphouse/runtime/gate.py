@@ -55,7 +55,7 @@ class Gate:
         """Return when all that was kept before the call has been let go."""
 
 
-_MORE_TURNS: Final = 3
+_MORE_TURNS: Final = 7
 """Turns that output waits for more of its kind, at most."""
 
 OPEN = Gate()
