@@ -152,7 +152,7 @@ def test_who_follows_on_a_death_in_a_sync_may_die_too(tracer: Path, log: Path, s
     for fresh in (False, True):
         dead, after = Load(dies_at=5), Load(bursts=2, end=KILLED, fresh=fresh)
         trace(Run("inline", (dead, after)), tracer, log, seed)
-        verdict = judge(log, samples=12, seed=seed, since=3)
+        verdict = judge(log, samples=40, seed=seed, since=3)
         print(f"{'set aside' if fresh else 'gone on with'}: {verdict}")
         hold(verdict, log, f"death-{seed}")
         assert len(verdict.states) > 100
