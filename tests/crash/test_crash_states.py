@@ -136,7 +136,7 @@ def test_the_tracer_outlives_signals_that_come_in_the_middle_of_a_record(tracer:
 def test_whatever_was_said_is_in_every_state_a_power_cut_may_leave(
     mode: str, reactor: str, tracer: Path, log: Path, seed: int
 ) -> None:
-    left = trace(Run(mode, lives(12), reactor), tracer, log, seed)
+    left = trace(Run(mode, lives(36), reactor), tracer, log, seed)
     assert replayed(log) == left, "the tracer missed something"
     verdict = judge(log, samples=1, seed=seed)
     print(f"{mode} on {reactor}: {verdict}")
