@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from tapwork import PLAN, begin, root_with
 
 from taphouse.errors import AlreadyRunningError, CannotCreateError
 from taphouse.persist import TapLock, write_seed
+from taphouse.persist.locks import lock_path
 
 HOLD = """
 import sys
@@ -62,6 +64,21 @@ def test_a_lock_is_met_under_every_name_of_the_tap(tmp_path: Path) -> None:
     lock = TapLock(tmp_path / "folder" / "hard.tap")
     lock.acquire(0)
     lock.release()
+
+
+@pytest.mark.process
+def test_the_owner_is_named_and_not_another_who_waits_for_it(tmp_path: Path) -> None:
+    """Who waits holds the file beside the tap for an instant; the tap's own inode says who owns it."""
+    path = tmp_path / "one.tap"
+    write_seed(path, root_with(n=1), PLAN)
+    (tmp_path / "other").mkdir()
+    os.link(path, tmp_path / "other" / "hard.tap")
+    with held_elsewhere(tmp_path / "other" / "hard.tap") as owner:
+        lock_path(path).touch()
+        with lock_path(path).open() as waiting:
+            fcntl.flock(waiting, fcntl.LOCK_EX)
+            with pytest.raises(AlreadyRunningError, match=f"process {owner.pid} uses it"):
+                TapLock(path).acquire(0)
 
 
 @pytest.mark.process

@@ -33,6 +33,8 @@ __all__ = [
 ]
 
 _POLL_S: Final = 0.02
+_LOOKS: Final = 5
+"""How often the list of locks is read before the holder is called unknown."""
 
 _created: dict[Path, int] = {}
 """Locks of taps that this process created, by path: their inode had no name when the lock was asked for."""
@@ -78,9 +80,20 @@ class TapLock:
                 return
             if time.monotonic() >= deadline:
                 raise AlreadyRunningError(
-                    f"{self.path}: {_holder(busy)}", cure="stop that one first: tap stop"
+                    f"{self.path}: {_holder(self._owners(busy))}", cure="stop that one first: tap stop"
                 )
             time.sleep(_POLL_S)
+
+    def _owners(self, busy: tuple[int, int]) -> list[tuple[int, int]]:
+        """Whose locks tell who owns the tap: its own inode first, then what was found busy.
+
+        Others who wait hold the file beside it for an instant, so the one found busy may be theirs.
+        """
+        owners = [busy]
+        with contextlib.suppress(OSError):
+            status = os.stat(self.path)
+            owners.insert(0, (status.st_dev, status.st_ino))
+        return owners
 
     def release(self) -> None:
         """Give the lock back; the store is closed by then."""
@@ -164,9 +177,9 @@ def _is_named(path: Path, status: os.stat_result) -> bool:
     return (now.st_dev, now.st_ino) == (status.st_dev, status.st_ino)
 
 
-def _holder(busy: tuple[int, int]) -> str:
-    """Describe the process that holds the lock on an inode."""
-    pid = _holder_pid(busy)
+def _holder(inodes: list[tuple[int, int]]) -> str:
+    """Describe the process that holds the lock on the first of the inodes that anybody holds."""
+    pid = _holder_pid(inodes)
     if not pid:
         return "another process uses it"
     try:
@@ -178,19 +191,31 @@ def _holder(busy: tuple[int, int]) -> str:
     return f"process {pid} uses it ({shown}, in {where})"
 
 
-def _holder_pid(busy: tuple[int, int]) -> int:
-    device, inode = busy
-    wanted = f"{os.major(device):02x}:{os.minor(device):02x}:{inode}"
+def _holder_pid(inodes: list[tuple[int, int]]) -> int:
+    # The kernel hands the list out a page at a time; what is locked or let go between two pages shifts
+    # the rest, so a line may be left out: look again before saying that nobody is there.
+    for _ in range(_LOOKS):
+        holders = _read_holders()
+        for inode in inodes:
+            if holders.get(inode):
+                return holders[inode]
+    return 0
+
+
+def _read_holders() -> dict[tuple[int, int], int]:
+    """Read who holds which flock: device and inode to pid."""
     try:
         lines = Path("/proc/locks").read_text("ascii", "replace").splitlines()
     except OSError:
-        return 0
+        return {}
+    holders = {}
     for line in lines:
         fields = line.split()
         # "1: FLOCK  ADVISORY  WRITE 1234 fd:01:5678 0 EOF"; waiters have "->" in the second place.
-        if len(fields) >= 6 and fields[1] == "FLOCK" and fields[5] == wanted and fields[4].isdecimal():
-            return int(fields[4])
-    return 0
+        if len(fields) >= 6 and fields[1] == "FLOCK" and fields[4].isdecimal() and fields[5].count(":") == 2:
+            major, minor, number = fields[5].split(":")
+            holders[os.makedev(int(major, 16), int(minor, 16)), int(number)] = int(fields[4])
+    return holders
 
 
 def hold_inode(path: Path) -> None:
