@@ -31,6 +31,7 @@ from taphouse.app.retry import Retry
 from taphouse.app.schedule import DelayedCall, PeriodicCall, ScheduledCall, anchor_calls, calls_due
 from taphouse.app.service import Service, has_run, iter_services
 from taphouse.app.streams import StreamProtocol
+from taphouse.app.taken import TakenError
 from taphouse.app.verbtable import Verbs, verbs
 from taphouse.app.wrapping import CallableFactory, as_factory, callable_name
 
@@ -58,6 +59,7 @@ __all__ = [
     "Service",
     "StreamProtocol",
     "Supervisor",
+    "TakenError",
     "Verbs",
     "anchor_calls",
     "as_factory",

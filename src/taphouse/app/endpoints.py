@@ -15,6 +15,7 @@ from taphouse.app.declared import Declared
 from taphouse.app.factory import Factory
 from taphouse.app.hooks import RuntimeHooks
 from taphouse.app.listener import DEFAULT_BACKLOG, Listener
+from taphouse.app.taken import TakenError
 from taphouse.app.wrapping import as_factory
 
 __all__ = ["Endpoints"]
@@ -250,7 +251,11 @@ class Endpoints(Declared, config=("listeners", "connectors")):
 
     def _listen(self, listener: Listener) -> Listener:
         if listener.port != 0 and any(listener.label == other.label for other in self.listeners):
-            raise ValueError(f"{listener.label} is listened on by an earlier statement")
+            raise TakenError(
+                f"{listener.label} is listened on by an earlier statement",
+                kind="address",
+                what=listener.label,
+            )
         self._check_identity(listener)
         self.listeners.append(listener)
         if self._v_runtime is not None:
@@ -277,7 +282,9 @@ class Endpoints(Declared, config=("listeners", "connectors")):
             return
         for other in self.endpoints:
             if other.name == new.name and other.factory is not new.factory:
-                raise ValueError(f"name {new.name!r} is taken by the factory of {other.label}")
+                raise TakenError(
+                    f"name {new.name!r} is taken by the factory of {other.label}", kind="name", what=new.name
+                )
 
     def _unlisten_port(self, kind: str, port: int, interface: str) -> Listener:
         checked = check_port(port, ephemeral=True)

@@ -47,6 +47,7 @@ def make_plan(
     modules, uses_main = _modules(app, labels.values())
     if script is None and uses_main:
         script = find_script()
+    folders = _folders(labels.values())
     return {
         "name": app.name,
         "uid": app.uid,
@@ -60,7 +61,7 @@ def make_plan(
             {"name": service.path, "class": qualified_name(type(service))} for service in iter_services(app)
         ],
         "objects": {} if oid_of is None else {label: oid_of(obj) for label, obj in labels.items()},
-        "maker": None,
+        **({"folders": folders} if folders else {}),
     }
 
 
@@ -134,17 +135,19 @@ def _connector_entry(record: Connector, label: str) -> dict[str, Any]:
 def _modules(app: Application, objects: Iterable[Factory | Service]) -> tuple[list[str], bool]:
     """Return the modules whose import defines the classes named by ``app``, and whether the script is one."""
     named: list[Any] = [type(app)]
+    imported: set[str] = set()
     for obj in objects:
         named.append(type(obj))
         if isinstance(obj, Factory):
             named += [obj.protocol, obj.datagram_protocol]
+            imported.update(module for module, _ in obj.imports())
         if isinstance(obj, CallableFactory):
             named.append(obj.make)
     for call in app.schedule.values():
         owner = getattr(call.method, "__self__", None)
         named += [call.method if owner is None else type(owner)]
     uses_main = False
-    modules: set[str] = set()
+    modules = imported
     for thing in named:
         module = getattr(thing, "__module__", None)
         if module == "__main__":
@@ -152,6 +155,12 @@ def _modules(app: Application, objects: Iterable[Factory | Service]) -> tuple[li
         if thing is not None and module is not None:
             modules.add(qualified_name(thing).removesuffix(f".{getattr(thing, '__qualname__', '')}"))
     return sorted(modules), uses_main
+
+
+def _folders(objects: Iterable[Factory | Service]) -> list[str]:
+    """Return where modules lie that factories import by name, in the order of the factories."""
+    found = [folder for obj in objects if isinstance(obj, Factory) for _, folder in obj.imports()]
+    return [folder for folder in dict.fromkeys(found) if folder]
 
 
 def _check_serves(factory: Factory, *, datagram: bool) -> None:

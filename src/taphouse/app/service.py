@@ -14,6 +14,7 @@ from taphouse.app.declared import Declared
 from taphouse.app.lifecycle import Event, State, next_state
 from taphouse.app.retry import Retry
 from taphouse.app.spelling import SERVICE_SPELLINGS, refuse_old_spellings
+from taphouse.app.taken import TakenError
 
 __all__ = ["Service", "ServiceCollection", "has_run", "iter_services"]
 
@@ -138,7 +139,9 @@ class ServiceCollection(Declared, config=("services",)):
         wanted = name if name is not None else service.name
         chosen = self._free_name(service) if wanted is None else check_service_name(wanted)
         if chosen in self.services:
-            raise ValueError(f"a service named {chosen!r} is there already; give another name=")
+            raise TakenError(
+                f"a service named {chosen!r} is there already; give another name=", kind="name", what=chosen
+            )
         before = service.name
         service.name = chosen
         service.parent = self

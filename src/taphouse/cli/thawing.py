@@ -23,7 +23,7 @@ from taphouse.value import Value, field
 
 __all__ = ["Loaded", "PlanFreezer", "import_plan", "join_code", "thaw_tap"]
 
-KEPT_IN_PLAN = ("script", "maker", "built", "begun")
+KEPT_IN_PLAN = ("script", "built", "begun", "servers", "as_built")
 """Entries of the plan that a running application does not know, and that its state must keep."""
 
 
@@ -46,6 +46,7 @@ def import_plan(loader: ModuleLoader, info: TapInfo) -> dict[str, ModuleType]:
     Raises:
         ModuleRefusedError: a module is missing, shadowed or not allowed.
     """
+    loader.add_folders(info.plan.get("folders", ()))
     loader.extend_path()
     with verbs.quiet():
         modules = loader.import_modules(info.plan.get("modules", ()))
@@ -85,12 +86,24 @@ def thaw_tap(
     assert choice.info is not None
     thawed = thaw(store, lambda record: loader.resolve(record, modules))
     application = _require_whole(str(choice.info.path), thawed.root, thawed.unknown)
+    modules = {**modules, **_import_named(application, loader)}
     close_templates(modules.values())
     notes = [
         f"Objects of class {name}, which the code does not have, are kept as they are."
         for name in dict.fromkeys(thawed.unknown)
     ]
     return _loaded(application, thawed, store, plan, notes)
+
+
+def _import_named(application: Application, loader: ModuleLoader) -> dict[str, ModuleType]:
+    """Judge and import what factories will import by name: a plan that leaves a name out allows nothing."""
+    named = dict.fromkeys(pair for record in application.endpoints for pair in record.factory.imports())
+    if not named:
+        return {}
+    loader.add_folders(folder for _, folder in named if folder)
+    loader.extend_path()
+    with verbs.quiet():
+        return loader.import_modules(module for module, _ in named)
 
 
 def join_code(
