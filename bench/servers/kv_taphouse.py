@@ -1,18 +1,13 @@
-"""The showcase server of examples/08-kv on the port in BENCH_PORT; everything else is as it is there.
+"""The showcase server, as examples/08-kv starts it, on the port in BENCH_PORT.
 
 Run it as ``twistd -n -y kv_taphouse.py``.
 """
 
 import os
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples" / "08-kv"))
-
-from keyvalue.caretaker import Caretaker
-from keyvalue.keyspace import Keyspace
 
 from taphouse import Application
+from taphouse.makers.kv.caretaker import Caretaker
+from taphouse.makers.kv.keyspace import Keyspace
 
 keyspace = Keyspace()
 application = Application("kv")

@@ -8,13 +8,13 @@
     $ tap start kv.py
     $ redis-cli -p 8208 get visits
 
-It has no password, so it listens on this machine only.  The rest is in keyvalue/, a file for each noun.
+The same server without a line of code: mktap kv -p 8208.  It has no password, so it listens on this machine
+only.  It is written in taphouse/makers/kv/, a file for each noun.
 """
 
-from keyvalue.caretaker import Caretaker
-from keyvalue.keyspace import Keyspace
-
 from taphouse import Application
+from taphouse.makers.kv.caretaker import Caretaker
+from taphouse.makers.kv.keyspace import Keyspace
 
 keyspace = Keyspace()
 app = Application("kv")

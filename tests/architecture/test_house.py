@@ -147,6 +147,7 @@ BROKEN_CONTRACTS = {
     "a room without a floor": ("utils/__init__.py", ""),
     "a circle": ("app/protocol.py", "import taphouse.app.factory\n"),
     "SQLite above persist": ("daemon/spy.py", "import sqlite3\n"),
+    "a maker known by name": ("cli/making.py", "def f():\n    import taphouse.makers\n"),
     "pickle": ("persist/jar.py", "import pickle\n"),
 }
 

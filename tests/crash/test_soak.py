@@ -6,7 +6,6 @@ import asyncio
 import multiprocessing
 import os
 import random
-import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import pytest
 import redis
 import soakload
 
-from playground import PATIENCE_S, TOP, Playground
+from playground import PATIENCE_S, Playground
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
@@ -69,8 +68,6 @@ class Soak:
         self.port = playground.port(PORT)
         self.seen = Seen()
         playground.example("08-kv/kv.py")
-        package = TOP / "examples" / "08-kv" / "keyvalue"
-        shutil.copytree(package, playground.folder / "keyvalue", ignore=shutil.ignore_patterns("__pycache__"))
 
     async def go(self) -> None:
         """Soak."""

@@ -3,8 +3,11 @@
 What programs send most of the time, whole requests in the usual spelling, taphouse splits; hiredis
 parses the rest.  It is as trusting as a client of a server may be, so what a server has to fear is
 looked for before: arrays that are announced but never sent (it would make room for them), requests
-without end, and words that are none.  Lines as typed by hand ("inline commands") are read here.
+without end, and words that are none.  Lines as typed by hand ("inline commands") are read here.  It must
+not know what a command means.
 """
+
+from __future__ import annotations
 
 import re
 import shlex
@@ -12,6 +15,8 @@ import shlex
 import hiredis
 
 from taphouse.protocols import split_requests
+
+__all__ = ["MAX_REQUEST_BYTES", "Budget", "ProtocolError", "Requests"]
 
 MAX_WORDS = 99_999
 MAX_REQUEST_BYTES = 32 << 20
@@ -38,7 +43,7 @@ class Budget:
         used_bytes: what they take.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.used_bytes = 0
 
 
@@ -51,19 +56,21 @@ class Requests:
     Attributes:
         unfinished_bytes: how much there is of a request whose end has not come; 0 for none.
         fed: how often more of such a request came.
+        most_bytes: that such a request may have.
     """
 
-    __slots__ = ("_budget", "_feed", "_gets", "_has_data", "_held", "fed", "unfinished_bytes")
+    __slots__ = ("_budget", "_feed", "_gets", "_has_data", "_held", "fed", "most_bytes", "unfinished_bytes")
 
-    def __init__(self, budget):
+    def __init__(self, budget: Budget) -> None:
         reader = hiredis.Reader(notEnoughData=_NOTHING)
         self._feed, self._gets, self._has_data = reader.feed, reader.gets, reader.has_data
         self._budget = budget
         self._held = b""
         self.unfinished_bytes = 0
         self.fed = 0
+        self.most_bytes = MAX_REQUEST_BYTES
 
-    def feed(self, data, commands):
+    def feed(self, data: bytes, commands: list[list[bytes]]) -> None:
         """Append to ``commands`` those that ``data`` completes.
 
         Raises:
@@ -88,7 +95,7 @@ class Requests:
         elif self.unfinished_bytes:
             self._count(0)
 
-    def _read_words(self, data, commands):
+    def _read_words(self, data: bytes, commands: list[list[bytes]]) -> None:
         if data[-1:] != b"\n" and (broken := _broken_header.search(data)):
             self._held = data[broken.start() :]
             data = data[: broken.start()]
@@ -97,7 +104,7 @@ class Requests:
         self._feed(data)
         self._take(commands)
 
-    def _take(self, commands):
+    def _take(self, commands: list[list[bytes]]) -> None:
         try:
             for command in iter(self._gets, _NOTHING):
                 if type(command) is not list:
@@ -110,7 +117,7 @@ class Requests:
         except (hiredis.ProtocolError, MemoryError) as error:
             raise ProtocolError(str(error)) from None
 
-    def _refuse_huge(self, data, commands):
+    def _refuse_huge(self, data: bytes, commands: list[list[bytes]]) -> bytes:
         """Return what is left of ``data`` behind all that looked like a huge array and was part of a value.
 
         hiredis tells the two apart: fed with all that comes before, it has nothing left over where an
@@ -125,7 +132,7 @@ class Requests:
             start = huge.start()
         return data[start:]
 
-    def _read_lines(self, data, commands):
+    def _read_lines(self, data: bytes, commands: list[list[bytes]]) -> bytes:
         """Take commands typed as lines off ``data``; return what a program has sent after them."""
         while data and data[0] not in _FROM_A_PROGRAM:
             line, newline, rest = data.partition(b"\n")
@@ -134,26 +141,26 @@ class Requests:
             if not newline:
                 self._held = data
                 return b""
-            if words := split_line(line):
+            if words := _split_line(line):
                 commands.append(words)
             data = rest
         return data
 
-    def _count(self, unfinished_bytes):
+    def _count(self, unfinished_bytes: int) -> None:
         self._budget.used_bytes += unfinished_bytes - self.unfinished_bytes
         self.unfinished_bytes = unfinished_bytes
         self.fed += 1
-        if unfinished_bytes > MAX_REQUEST_BYTES:
+        if unfinished_bytes > self.most_bytes:
             raise ProtocolError("too big request")
         if unfinished_bytes and self._budget.used_bytes > MAX_UNFINISHED_BYTES:
             raise ProtocolError("too many unfinished requests")
 
-    def close(self):
+    def close(self) -> None:
         """Give back what the budget holds for this client."""
         self._count(0)
 
 
-def split_line(line):
+def _split_line(line: bytes) -> list[bytes]:
     """Split a line into words, as a shell would."""
     line = line.rstrip(b"\r")
     if b'"' not in line and b"'" not in line:

@@ -1,12 +1,12 @@
-"""What example 08 answers, command by command, in memory."""
+"""What kv answers, command by command, in memory."""
 
 from __future__ import annotations
 
 import pytest
-from keyvalue import clock
-from keyvalue.commands import TABLE
 
-from examples.kvclient import Client, request
+from makers.kvclient import Client, request
+from taphouse.makers.kv import clock
+from taphouse.makers.kv.commands import TABLE
 
 WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
 NO_INTEGER = "ERR value is not an integer or out of range"

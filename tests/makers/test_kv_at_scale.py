@@ -1,15 +1,15 @@
-"""Example 08 with many keys: a change costs what it changes, and a thaw brings all of it back."""
+"""kv with many keys: a change costs what it changes, and a thaw brings all of it back."""
 
 from __future__ import annotations
 
 from time import perf_counter
 
 import pytest
-from keyvalue.keyspace import Keyspace
 
-from examples.kvclient import Client
+from makers.kvclient import Client
 from taphouse import Application
 from taphouse.durable import Ledger
+from taphouse.makers.kv.keyspace import Keyspace
 from taphouse.persist import Freezer, NullStore
 from taphouse.testing import crash_and_thaw
 

@@ -1,9 +1,8 @@
-"""Example 08 as a process, under clients that take nothing and give nothing, and on a disk that is full."""
+"""kv as a process, under clients that take nothing and give nothing, and on a disk that is full."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -13,8 +12,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from examples.kvclient import request
-from playground import PATIENCE_S, TOP, Playground, why_no_mounts
+from makers.kvclient import request
+from playground import PATIENCE_S, Playground, why_no_mounts
 
 pytestmark = pytest.mark.process
 needs_mounts = pytest.mark.skipif(bool(why_no_mounts()), reason=why_no_mounts())
@@ -29,8 +28,6 @@ class Pressed:
     def __init__(self, playground: Playground, stack: ExitStack) -> None:
         self.playground, self._stack = playground, stack
         playground.example("08-kv/kv.py")
-        package = TOP / "examples" / "08-kv" / "keyvalue"
-        shutil.copytree(package, playground.folder / "keyvalue", ignore=shutil.ignore_patterns("__pycache__"))
 
     def connect(self) -> socket.socket:
         """Return a connection that nobody reads from unless told."""

@@ -1,12 +1,12 @@
-"""A client of example 08 in memory, and the example itself."""
+"""A client of kv in memory, and the server itself."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import hiredis
-from keyvalue.keyspace import Keyspace
 
+from taphouse.makers.kv.keyspace import Keyspace
 from taphouse.testing import connect
 
 

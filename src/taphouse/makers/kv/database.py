@@ -1,17 +1,25 @@
 """Database: keys, their values, and when they expire.
 
 A value is bytes, or an int once it has been counted with; a dict, a deque or a set.  All three
-containers here may hold millions of entries: a change costs the same as among ten.
+containers here may hold millions of entries: a change costs the same as among ten.  It must
+not know commands.
 """
+
+from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
 from itertools import islice
+from typing import Any, TypeVar
 from zlib import crc32
 
-from keyvalue import clock
-from keyvalue.replies import WRONG_TYPE, Refused
-from taphouse import Durable
+from taphouse.durable import Durable
+from taphouse.makers.kv import clock
+from taphouse.makers.kv.replies import WRONG_TYPE, Refused
+
+__all__ = ["Database"]
+
+Kind = TypeVar("Kind", dict[bytes, bytes], deque[bytes], set[bytes])
 
 NEVER = 1 << 63
 TYPES = ((int, b"string"), (dict, b"hash"), (deque, b"list"), (set, b"set"))
@@ -25,16 +33,16 @@ class Database(Durable, name="kv.Database"):
         expires: key -> the millisecond since 1970 in which it is gone; only keys that expire.
     """
 
-    _v_order = None
+    _v_order: list[bytes] | None = None
     _v_swept = 0
 
-    def __init__(self):
-        self.values = {}
-        self.expires = {}
+    def __init__(self) -> None:
+        self.values: dict[bytes, Any] = {}
+        self.expires: dict[bytes, int] = {}
 
     # -- keys
 
-    def look(self, key):
+    def look(self, key: bytes) -> Any:
         """Return the value of ``key``, or None.
 
         A key whose time has come is removed when it is seen: set the clock back, it stays gone.
@@ -45,25 +53,25 @@ class Database(Durable, name="kv.Database"):
             return None
         return self.values.get(key)
 
-    def put(self, key, value):
+    def put(self, key: bytes, value: bytes) -> None:
         """Let ``key`` have ``value``, for good."""
         self.values[key] = value
         if self.expires:
             self.expires.pop(key, None)
 
-    def remove(self, key):
+    def remove(self, key: bytes) -> None:
         """Remove ``key``, which is there."""
         del self.values[key]
         if self.expires:
             self.expires.pop(key, None)
 
-    def clear(self):
+    def clear(self) -> None:
         """Remove all."""
         self.values.clear()
         self.expires.clear()
         self._v_order = None
 
-    def live_keys(self):
+    def live_keys(self) -> list[bytes]:
         """Return all keys that are not expired."""
         if not self.expires:
             return list(self.values)
@@ -72,7 +80,7 @@ class Database(Durable, name="kv.Database"):
 
     # -- values of one kind
 
-    def find(self, kind, key):
+    def find(self, kind: type[Kind], key: bytes) -> Kind | None:
         """Return the dict, deque or set of ``key``, or None.
 
         Raises:
@@ -83,7 +91,7 @@ class Database(Durable, name="kv.Database"):
             return value
         raise Refused(WRONG_TYPE)
 
-    def make(self, kind, key):
+    def make(self, kind: type[Kind], key: bytes) -> Kind:
         """Return the dict, deque or set of ``key``; if there is none, an empty one is put there."""
         found = self.find(kind, key)
         if found is None:
@@ -91,7 +99,7 @@ class Database(Durable, name="kv.Database"):
             found = self.values[key]
         return found
 
-    def type_of(self, key):
+    def type_of(self, key: bytes) -> bytes | None:
         """Return the name of the kind of value that ``key`` has, or None."""
         value = self.look(key)
         if value is None:
@@ -100,7 +108,7 @@ class Database(Durable, name="kv.Database"):
 
     # -- walking
 
-    def page(self, cursor, count):
+    def page(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
         """Return ``(next cursor, keys)``, about ``count`` of them, in an order of their own.
 
         The order is that of their checksums, so a cursor is a number that means the same whatever
@@ -123,7 +131,7 @@ class Database(Durable, name="kv.Database"):
         now, when, values = clock.now_ms(), self.expires.get, self.values
         return following, [key for key in page if key in values and when(key, NEVER) > now]
 
-    def sweep(self, count=200):
+    def sweep(self, count: int = 200) -> bool:
         """Remove those of the next ``count`` keys with a time whose time has come.
 
         Returns:

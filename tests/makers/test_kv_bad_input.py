@@ -1,4 +1,4 @@
-"""Example 08 and clients that mean no good: bounded memory, a clear error, everybody else is served."""
+"""kv and clients that mean no good: bounded memory, a clear error, everybody else is served."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import random
 from itertools import pairwise
 
 import pytest
-from keyvalue import requests, session
-from keyvalue.requests import Budget, ProtocolError, Requests
 
-from examples.kvclient import Client, request
+from makers.kvclient import Client, request
+from taphouse.makers.kv import requests, session
+from taphouse.makers.kv.requests import Budget, ProtocolError, Requests
 
 
 @pytest.fixture
@@ -115,8 +115,8 @@ def test_noise_never_gets_farther_than_an_error():
         assert kv.keyspace.budget.used_bytes == 0
 
 
-def test_a_request_without_end_is_refused_at_its_limit(kv, monkeypatch):
-    monkeypatch.setattr(requests, "MAX_REQUEST_BYTES", 1 << 20)
+def test_a_request_without_end_is_refused_at_its_limit(kv):
+    kv.peer.protocol.requests.most_bytes = 1 << 20
     kv.peer.send(b"*2\r\n$3\r\nGET\r\n$500000000\r\n")
     sent = 0
     while not kv.peer.is_closed:
@@ -127,8 +127,8 @@ def test_a_request_without_end_is_refused_at_its_limit(kv, monkeypatch):
     assert kv.keyspace.budget.used_bytes == 0
 
 
-def test_arrays_in_arrays_count_as_what_they_take(kv, monkeypatch):
-    monkeypatch.setattr(requests, "MAX_REQUEST_BYTES", 1 << 20)
+def test_arrays_in_arrays_count_as_what_they_take(kv):
+    kv.peer.protocol.requests.most_bytes = 1 << 20
     sent = 0
     while not kv.peer.is_closed:
         kv.peer.send(b"*0\r\n" * 1000 if sent else request("PING") + b"*99999\r\n" + b"*0\r\n" * 1000)
@@ -212,7 +212,7 @@ def test_what_follows_quit_is_not_done(kv):
 
 
 def test_a_value_cannot_grow_past_the_limit(kv, monkeypatch):
-    from keyvalue import strings
+    from taphouse.makers.kv import strings
 
     monkeypatch.setattr(strings, "MAX_REQUEST_BYTES", 10)
     kv("SET a 12345678")
@@ -221,7 +221,7 @@ def test_a_value_cannot_grow_past_the_limit(kv, monkeypatch):
 
 
 def test_a_clock_that_jumps_back_loses_nothing_and_brings_nothing_back(kv, monkeypatch):
-    from keyvalue import clock
+    from taphouse.makers.kv import clock
 
     shows = [1_000_000_000_000]
     monkeypatch.setattr(clock, "now_ms", lambda: shows[0])

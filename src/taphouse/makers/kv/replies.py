@@ -1,7 +1,48 @@
 """Replies: values as bytes of the Redis protocol, and the words of its errors.
 
 https://redis.io/docs/latest/develop/reference/protocol-spec/
+It must not know who is answered.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+__all__ = [
+    "EMPTY",
+    "LARGEST",
+    "NIL",
+    "NOT_KNOWN",
+    "NO_PASSWORD",
+    "OK",
+    "ONE",
+    "OVERFLOW",
+    "Refused",
+    "SMALLEST",
+    "SPEAKS_AS",
+    "SYNTAX",
+    "TOO_LONG",
+    "UNKNOWN_HELLO",
+    "WRONG_PASSWORD",
+    "WRONG_TYPE",
+    "ZERO",
+    "array",
+    "bulk",
+    "collection",
+    "error",
+    "integer",
+    "mapping",
+    "nested",
+    "no_such_part",
+    "read_integer",
+    "simple",
+    "unknown",
+    "wrong_number",
+]
+
+SPEAKS_AS = "7.0.0"
+"""The Redis whose answers these are."""
 
 OK = b"+OK\r\n"
 NIL = b"$-1\r\n"
@@ -17,19 +58,19 @@ class Refused(Exception):
         text: what the client is told, a word in capitals first.
     """
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         super().__init__(text)
         self.reply = error(text)
 
 
-def error(text):
+def error(text: str) -> bytes:
     """Reply that something is wrong."""
     return b"-%s\r\n" % text.encode("utf-8", "backslashreplace").replace(b"\r", b" ").replace(b"\n", b" ")
 
 
-def bulk(value):
+def bulk(value: bytes | int | None) -> bytes:
     """Reply with a value: bytes, a number, or None for nothing."""
-    if type(value) is bytes:
+    if isinstance(value, bytes):
         return b"$%d\r\n%s\r\n" % (len(value), value)
     if value is None:
         return NIL
@@ -37,55 +78,74 @@ def bulk(value):
     return b"$%d\r\n%s\r\n" % (len(text), text)
 
 
-def integer(number):
+def integer(number: int) -> bytes:
     """Reply with a number."""
     return b":%d\r\n" % number
 
 
-def simple(text):
+def simple(text: bytes) -> bytes:
     """Reply with a word."""
     return b"+%s\r\n" % text
 
 
-def array(values):
+def array(values: Iterable[bytes | int | None]) -> bytes:
     """Reply with a list of values."""
-    values = [bulk(value) for value in values]
-    return b"*%d\r\n%s" % (len(values), b"".join(values))
+    return nested([bulk(value) for value in values])
 
 
-def nested(replies):
+def nested(replies: list[bytes]) -> bytes:
     """Reply with a list of replies."""
     return b"*%d\r\n%s" % (len(replies), b"".join(replies))
 
 
-def mapping(pairs, protocol, as_reply=bulk):
+def mapping(
+    pairs: Iterable[tuple[bytes, bytes | int]], protocol: int, as_reply: Callable[[Any], bytes] = bulk
+) -> bytes:
     """Reply with names and values; protocol 3 has a type of its own for that."""
     words = [as_reply(word) for pair in pairs for word in pair]
     head = b"%%%d\r\n" % (len(words) // 2) if protocol == 3 else b"*%d\r\n" % len(words)
     return head + b"".join(words)
 
 
-def collection(values, protocol):
+def collection(values: Collection[bytes], protocol: int) -> bytes:
     """Reply with values in no order; protocol 3 has a type of its own for that."""
-    values = [bulk(value) for value in values]
-    return (b"~%d\r\n" if protocol == 3 else b"*%d\r\n") % len(values) + b"".join(values)
+    head = (b"~%d\r\n" if protocol == 3 else b"*%d\r\n") % len(values)
+    return head + b"".join([bulk(value) for value in values])
 
 
 # -- what clients are told
 
 NO_INTEGER = "ERR value is not an integer or out of range"
+NO_PASSWORD = (
+    "ERR AUTH <password> called without any password configured for the default user. "  # noqa: S105 - an error
+    "Are you sure your configuration is correct?"
+)
+NOT_KNOWN = "NOAUTH Authentication required."
 OVERFLOW = "ERR increment or decrement would overflow"
 SYNTAX = "ERR syntax error"
 TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+UNKNOWN_HELLO = (
+    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH "
+    "<user> <pass> option can be used to authenticate the client and select the RESP protocol version at "
+    "the same time"
+)
+WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled."  # noqa: S105 - an error
 WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
 
 
-def wrong_number(name):
+def wrong_number(name: str) -> str:
     """Return the error for a command with too few or too many words."""
     return f"ERR wrong number of arguments for '{name}' command"
 
 
-def unknown(words):
+def no_such_part(words: list[bytes]) -> Refused:
+    """Return the error for the second word of a command with parts."""
+    part = words[1][:128].decode("utf-8", "backslashreplace")
+    name = words[0].decode().upper()
+    return Refused(f"ERR unknown subcommand or wrong number of arguments for '{part}'. Try {name} HELP.")
+
+
+def unknown(words: list[bytes]) -> str:
     """Return the error for a command that does not exist."""
     first, *rest = (word[:128].decode("utf-8", "backslashreplace") for word in words[:20])
     return (
@@ -98,7 +158,7 @@ def unknown(words):
 SMALLEST, LARGEST = -(1 << 63), (1 << 63) - 1
 
 
-def read_integer(word):
+def read_integer(word: bytes) -> int:
     """Return the number that ``word`` spells in the one way that counts: no blanks, no zeros in front."""
     try:
         number = int(word)

@@ -1,4 +1,4 @@
-"""Example 08 as a daemon, and the clients everybody has: redis-cli, redis-benchmark, redis-py.
+"""kv as a daemon, and the clients everybody has: redis-cli, redis-benchmark, redis-py.
 
 What it answers is compared with what a real redis-server answers to the same commands.
 """
@@ -6,7 +6,6 @@ What it answers is compared with what a real redis-server answers to the same co
 from __future__ import annotations
 
 import random
-import shutil
 import signal
 import socket
 from contextlib import closing
@@ -15,8 +14,7 @@ import hiredis
 import pytest
 import redis
 
-from examples.kvclient import request
-from playground import TOP
+from makers.kvclient import request
 
 pytestmark = pytest.mark.process
 
@@ -27,8 +25,6 @@ PORT = 8208
 def kv(playground):
     """The playground in which the server runs."""
     playground.example("08-kv/kv.py")
-    package = TOP / "examples" / "08-kv" / "keyvalue"
-    shutil.copytree(package, playground.folder / "keyvalue", ignore=shutil.ignore_patterns("__pycache__"))
     playground.run("tap", "start", "kv.py")
     return playground
 

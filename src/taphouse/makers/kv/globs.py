@@ -1,21 +1,29 @@
-"""Globs: the patterns of KEYS and SCAN: ``*``, ``?``, ``[a-z]``, ``[^a-z]``, and a backslash before each."""
+"""Globs: the patterns of KEYS and SCAN: ``*``, ``?``, ``[a-z]``, ``[^a-z]``, and a backslash before each.
+
+It must not know keys.
+"""
+
+from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
+
+__all__ = ["glob"]
 
 _part = re.compile(rb"\\(.)|\[(\^?)((?:\\.|[^\]\\])*)(?:\]|\Z)|([*?])|(.)", re.DOTALL)
 _range = re.compile(rb"(\\?.)-(\\?.)|\\?(.)", re.DOTALL)
 
 
 @lru_cache(maxsize=64)
-def glob(pattern):
+def glob(pattern: bytes) -> Callable[[bytes], object]:
     """Return a function that says whether bytes match ``pattern``, all of them.
 
     Its time grows with the length of pattern times bytes, whatever they are: what a star is followed by
     is looked for once, in an atomic group, and never again farther on.
     """
     if pattern == b"*":
-        return anything
+        return _anything
     parts, *after_stars = _split(pattern)
     expression = b"".join(parts)
     for parts in after_stars[:-1]:
@@ -26,14 +34,13 @@ def glob(pattern):
     return re.compile(expression, re.DOTALL).fullmatch
 
 
-def anything(key):
-    """Match."""
+def _anything(key: bytes) -> bool:
     return True
 
 
-def _split(pattern):
+def _split(pattern: bytes) -> list[list[bytes]]:
     """Return the pattern as expressions for one byte each, in a list for each piece between stars."""
-    pieces = [[]]
+    pieces: list[list[bytes]] = [[]]
     for escaped, negated, several, wildcard, byte in _part.findall(pattern):
         if wildcard == b"*":
             pieces.append([])
@@ -46,8 +53,8 @@ def _split(pattern):
     return pieces
 
 
-def _one_of(several, negated):
-    chosen = set()
+def _one_of(several: bytes, negated: bytes) -> bytes:
+    chosen: set[int] = set()
     for first, last, single in _range.findall(several):
         if single:
             chosen.add(single[0])

@@ -1,8 +1,11 @@
-"""Keys: commands that do not care what is behind a key."""
+"""Keys: commands that do not care what is behind a key, and must not know it."""
 
-from keyvalue import clock
-from keyvalue.globs import glob
-from keyvalue.replies import (
+from __future__ import annotations
+
+from taphouse.makers.kv import clock
+from taphouse.makers.kv.client import Client
+from taphouse.makers.kv.globs import glob
+from taphouse.makers.kv.replies import (
     LARGEST,
     OK,
     ONE,
@@ -18,9 +21,12 @@ from keyvalue.replies import (
     simple,
 )
 
+__all__ = ["dbsize", "delete", "exists", "expire", "flushdb", "keys", "persist", "scan", "ttl", "type_"]
 
-def delete(session, words):
-    db = session.db
+
+def delete(client: Client, words: list[bytes]) -> bytes:
+    """DEL key [key ...]."""
+    db = client.db
     gone = 0
     for key in words[1:]:
         if db.look(key) is not None:
@@ -29,16 +35,19 @@ def delete(session, words):
     return integer(gone)
 
 
-def exists(session, words):
-    return integer(sum(session.db.look(key) is not None for key in words[1:]))
+def exists(client: Client, words: list[bytes]) -> bytes:
+    """EXISTS key [key ...]."""
+    return integer(sum(client.db.look(key) is not None for key in words[1:]))
 
 
-def type_(session, words):
-    return simple(session.db.type_of(words[1]) or b"none")
+def type_(client: Client, words: list[bytes]) -> bytes:
+    """TYPE key."""
+    return simple(client.db.type_of(words[1]) or b"none")
 
 
-def expire(session, words):
-    db, key = session.db, words[1]
+def expire(client: Client, words: list[bytes]) -> bytes:
+    """EXPIRE key seconds."""
+    db, key = client.db, words[1]
     when = clock.now_ms() + read_integer(words[2]) * 1000
     if not SMALLEST <= when <= LARGEST:
         raise Refused("ERR invalid expire time in 'expire' command")
@@ -51,29 +60,32 @@ def expire(session, words):
     return ONE
 
 
-def ttl(session, words):
-    db, key = session.db, words[1]
+def ttl(client: Client, words: list[bytes]) -> bytes:
+    """TTL key."""
+    db, key = client.db, words[1]
     if db.look(key) is None:
         return integer(-2)
     when = db.expires.get(key)
     return integer(-1 if when is None else (when - clock.now_ms() + 500) // 1000)
 
 
-def persist(session, words):
-    db, key = session.db, words[1]
+def persist(client: Client, words: list[bytes]) -> bytes:
+    """PERSIST key."""
+    db, key = client.db, words[1]
     if db.look(key) is None:
         return ZERO
     return integer(db.expires.pop(key, None) is not None)
 
 
-def keys(session, words):
+def keys(client: Client, words: list[bytes]) -> bytes:
+    """KEYS pattern."""
     matches = glob(words[1])
-    return array([key for key in session.db.live_keys() if matches(key)])
+    return array([key for key in client.db.live_keys() if matches(key)])
 
 
-def scan(session, words):
+def scan(client: Client, words: list[bytes]) -> bytes:
     """SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]."""
-    db = session.db
+    db = client.db
     if not words[1].isdigit():
         raise Refused("ERR invalid cursor")
     matches, count, kind = None, 10, None
@@ -100,12 +112,14 @@ def scan(session, words):
     return nested([bulk(cursor), array(page)])
 
 
-def dbsize(session, words):
-    return integer(len(session.db.values))
+def dbsize(client: Client, words: list[bytes]) -> bytes:
+    """DBSIZE."""
+    return integer(len(client.db.values))
 
 
-def flushdb(session, words):
+def flushdb(client: Client, words: list[bytes]) -> bytes:
+    """FLUSHDB [ASYNC|SYNC]."""
     if len(words) == 2 and words[1].upper() not in (b"SYNC", b"ASYNC"):
         raise Refused(SYNTAX)
-    session.db.clear()
+    client.db.clear()
     return OK
