@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, ClassVar, cast
 
 from taphouse.app.declared import Declared
@@ -39,6 +39,7 @@ class Factory(Declared, config=("protocol", "datagram_protocol", "stateless", "s
     we call            when
     =================  ==================================================================
     ``started``        at every start, before the first of its listeners accepts
+    ``draining``       at a stop, when nobody new is let in: tell connections to end
     ``stopped``        after the last of its listeners has closed
     =================  ==================================================================
     """
@@ -99,6 +100,19 @@ class Factory(Declared, config=("protocol", "datagram_protocol", "stateless", "s
     def started(self) -> Awaitable[None] | None:
         """Called at every start: the place to make ``_v_`` attributes.  May be a coroutine."""
         return None
+
+    def draining(self) -> None:
+        """Called at a stop, when nobody new is let in: the place to ask ``connections`` to end.
+
+        They have until the drain deadline to end by themselves, then they are closed.
+        """
+
+    def imports(self) -> Iterable[tuple[str, str]]:
+        """Return what :meth:`started` imports by names that are data: (module, folder it lies in or ``""``).
+
+        The plan names them, and whoever starts a tap judges them like the modules of its classes.
+        """
+        return ()
 
     def stopped(self) -> Awaitable[None] | None:
         """Called when the last listener has closed.  May be a coroutine."""

@@ -99,6 +99,15 @@ class Crowd:
             _log.info("Starting factory <%s>", self.label)
         await start_factory(self.factory)
 
+    def drain(self) -> None:
+        """Let the factory ask its connections to end; its errors are logged."""
+        if not self.factory._v_uses:
+            return
+        try:
+            self.factory.draining()
+        except Exception:
+            _log.exception("factory <%s>: draining() failed", self.label)
+
     async def release(self) -> None:
         """Count one less; the last one stops the factory, whose errors are logged."""
         if self.factory._v_uses == 1:

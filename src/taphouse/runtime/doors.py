@@ -154,11 +154,13 @@ class Doors:
         self._ports.clear()
 
     async def drain(self, hurry: asyncio.Event) -> None:
-        """Wait for accepted connections to end by themselves, within the limit.
+        """Ask accepted connections to end, and wait until they have, within the limit.
 
         Args:
             hurry: when it is set, the limit is the shorter one.
         """
+        for crowd in self._crowds.values():
+            crowd.drain()
         if await self._wait_empty(self._limits.drain_s, hurry):
             await self._wait_empty(self._limits.hurried_drain_s, None)
 
