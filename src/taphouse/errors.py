@@ -25,6 +25,7 @@ __all__ = [
     "UpgradeError",
     "UsageError",
     "WrongThreadError",
+    "where",
 ]
 
 
@@ -137,3 +138,23 @@ class ClassIdentityError(TapError):
 
 class UpgradeError(ClassIdentityError):
     """A step from an older version of a class to the installed one is missing or failed."""
+
+
+def where(error: BaseException, *, skip: str = "") -> str:
+    """Return ``ZeroDivisionError: division by zero (/x/otk.py line 3)``: an error and the line it came from.
+
+    Args:
+        error: what somebody's code has raised.
+        skip: files whose path begins so are not to blame: who called that code.
+    """
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg} ({error.filename} line {error.lineno})"
+    trace = error.__traceback__
+    place = ""
+    while trace is not None:
+        filename = trace.tb_frame.f_code.co_filename
+        if "importlib" not in filename and not (skip and filename.startswith(skip)):
+            place = f" ({filename} line {trace.tb_lineno})"
+        trace = trace.tb_next
+    return text + place

@@ -19,10 +19,13 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from taphouse.durable import ClassRecord, find_registered
-from taphouse.errors import ModuleRefusedError, NotPermittedError
+from taphouse.errors import ModuleRefusedError, NotPermittedError, where
 from taphouse.names import is_importable_name
 
-__all__ = ["ModuleLoader", "import_whole", "where"]
+__all__ = ["ModuleLoader", "import_whole"]
+
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
+"""What the folders are called that pip and Debian install into."""
 
 
 class ModuleLoader:
@@ -44,7 +47,20 @@ class ModuleLoader:
         for folder in (script_folder, run_directory):
             if folder and os.path.isdir(folder) and folder not in self._folders:
                 self._folders.append(folder)
-        self._script_folder = script_folder
+        self._recorded = [script_folder] if script_folder else []
+
+    def add_folders(self, folders: Iterable[str]) -> None:
+        """Look in ``folders`` too, which the tap recorded for modules that factories import by name.
+
+        Like the script's folder they come before the run directory, and belong to the user or are refused.
+        Where packages are installed is no such folder: a tap would allow itself all of them.
+        """
+        for folder in folders:
+            if not isinstance(folder, str) or not os.path.isdir(folder) or folder in self._folders:
+                continue
+            if _INSTALLED.isdisjoint(os.path.realpath(folder).split(os.sep)):
+                self._folders.insert(len(self._recorded), folder)
+                self._recorded.append(folder)
 
     def extend_path(self) -> None:
         """Append the recorded script folder and the run directory to ``sys.path``.
@@ -128,7 +144,7 @@ class ModuleLoader:
             ) from error
         except (Exception, SystemExit) as error:
             raise ModuleRefusedError(
-                f"{self._tap}: module {name} cannot be imported: {where(error)}",
+                f"{self._tap}: module {name} cannot be imported: {where(error, skip=__file__)}",
                 cure="mend the module and start again",
             ) from error
 
@@ -159,13 +175,15 @@ class ModuleLoader:
         return str(next(iter(spec.submodule_search_locations or ("",))))
 
     def _check_folder(self, top: str, origin: str) -> None:
-        """Refuse a recorded script folder that belongs to somebody else.
+        """Refuse a recorded folder that belongs to somebody else.
 
-        The run directory is the operator's choice; the script folder is only
+        The run directory is the operator's choice; a recorded folder is only
         what the tap says, and a tap may come from anyone.
         """
         folder = os.path.dirname(origin)
-        if not self._script_folder or not _same_place(folder, self._script_folder):
+        if os.path.basename(origin).startswith("__init__."):
+            folder = os.path.dirname(folder)  # a package lies in the folder, not its modules
+        if not any(_same_place(folder, recorded) for recorded in self._recorded):
             return
         status = os.stat(folder)
         if status.st_uid not in (0, os.geteuid()) or status.st_mode & stat.S_IWOTH:
@@ -262,18 +280,3 @@ def _top_levels(distribution: Any, points: Iterable[Any]) -> set[str]:
 
 def _same_place(one: str, other: str) -> bool:
     return os.path.realpath(one) == os.path.realpath(other)
-
-
-def where(error: BaseException) -> str:
-    """Return ``ZeroDivisionError: division by zero (/x/otk.py line 3)``."""
-    text = f"{type(error).__name__}: {error}"
-    if isinstance(error, SyntaxError):
-        return f"{type(error).__name__}: {error.msg} ({error.filename} line {error.lineno})"
-    trace = error.__traceback__
-    place = ""
-    while trace is not None:
-        filename = trace.tb_frame.f_code.co_filename
-        if "importlib" not in filename and filename != __file__:
-            place = f" ({filename} line {trace.tb_lineno})"
-        trace = trace.tb_next
-    return text + place

@@ -96,8 +96,13 @@ def thaw_tap(
 
 
 def _import_named(application: Application, loader: ModuleLoader) -> dict[str, ModuleType]:
-    """Judge and import what factories will import by name: a plan that leaves a name out allows nothing."""
-    named = dict.fromkeys(pair for record in application.endpoints for pair in record.factory.imports())
+    """Judge and import what factories will import by name, whatever the plan says.
+
+    Asked of their classes: an attribute of that name in the tap would answer for the object.
+    """
+    named = dict.fromkeys(
+        pair for record in application.endpoints for pair in type(record.factory).imports(record.factory)
+    )
     if not named:
         return {}
     loader.add_folders(folder for _, folder in named if folder)
