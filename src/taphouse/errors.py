@@ -25,7 +25,6 @@ __all__ = [
     "UpgradeError",
     "UsageError",
     "WrongThreadError",
-    "where",
 ]
 
 

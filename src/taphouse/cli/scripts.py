@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from types import ModuleType
 
 from taphouse.app import Application
-from taphouse.cli.loading import import_whole, where
-from taphouse.errors import ConfigurationError, ModuleRefusedError, TaphouseError
+from taphouse.cli.loading import import_whole
+from taphouse.errors import ConfigurationError, ModuleRefusedError, TaphouseError, where
 from taphouse.names import script_module_name
 from taphouse.value import Value
 
