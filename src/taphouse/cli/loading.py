@@ -22,7 +22,7 @@ from taphouse.durable import ClassRecord, find_registered
 from taphouse.errors import ModuleRefusedError, NotPermittedError, where
 from taphouse.names import is_importable_name
 
-__all__ = ["ModuleLoader", "import_whole"]
+__all__ = ["ModuleLoader", "import_whole", "plugin_folders"]
 
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 """What the folders are called that pip and Debian install into."""
@@ -220,6 +220,12 @@ class ModuleLoader:
         if module is None:
             return None
         return _defined_in(module, record.module, record.qualname)
+
+
+def plugin_folders(plan: Mapping[str, Any]) -> list[str]:
+    """Return the folders that the plan of a tap says the makers of its servers lie in."""
+    folders = [entry.get("folder") for entry in plan.get("servers") or () if isinstance(entry, Mapping)]
+    return list(dict.fromkeys(folder for folder in folders if folder and isinstance(folder, str)))
 
 
 def import_whole(name: str, spec: importlib.machinery.ModuleSpec | None = None) -> ModuleType:

@@ -212,9 +212,12 @@ def _check_account(start: Start) -> None:
         )
     if os.geteuid() == 0 and settings.owns_process:
         check_rundir(settings.run_directory, trusted=start.trusted)
-        folder = (start.plan.get("script") or {}).get("folder")
-        if folder and os.path.isdir(folder):
-            check_trusted(folder, "script folder", trusted=start.trusted)
+        from taphouse.cli.loading import plugin_folders
+
+        folders = [(start.plan.get("script") or {}).get("folder"), *plugin_folders(start.plan)]
+        for folder in folders:
+            if folder and os.path.isdir(folder):
+                check_trusted(folder, "script folder", trusted=start.trusted)
 
 
 def _loader(start: Start) -> ModuleLoader:

@@ -13,7 +13,7 @@ from typing import Any
 
 from taphouse.app import Application, Factory, Service, verbs
 from taphouse.cli.choosing import Choice
-from taphouse.cli.loading import ModuleLoader
+from taphouse.cli.loading import ModuleLoader, plugin_folders
 from taphouse.cli.merging import merge
 from taphouse.cli.templates import close_templates
 from taphouse.durable import Ledger, find_registered
@@ -47,6 +47,7 @@ def import_plan(loader: ModuleLoader, info: TapInfo) -> dict[str, ModuleType]:
         ModuleRefusedError: a module is missing, shadowed or not allowed.
     """
     loader.add_folders(info.plan.get("folders", ()))
+    loader.add_folders(plugin_folders(info.plan))
     loader.extend_path()
     with verbs.quiet():
         modules = loader.import_modules(info.plan.get("modules", ()))
@@ -163,6 +164,10 @@ class PlanFreezer:
     def freeze(self, plan: dict[str, Any] | None) -> Any:
         """Freeze what changed, see `taphouse.persist.Freezer`."""
         return self._freezer.freeze(None if plan is None else {**plan, **self._kept})
+
+    def freeze_whole(self, plan: dict[str, Any]) -> Any:
+        """Freeze what changed with a plan that is made anew, and keeps nothing that it does not name."""
+        return self._freezer.freeze(plan)
 
 
 def _require_whole(path: str, root: object, unknown: Iterable[str]) -> Application:

@@ -30,6 +30,7 @@ def write_seed(
     plan: Plan,
     *,
     label_of: Callable[[Any], str] | None = None,
+    lineage: str = "",
 ) -> TapInfo:
     """Save an application that does not run, atomically: the old file or the whole new one.
 
@@ -38,6 +39,7 @@ def write_seed(
         root: the application.
         plan: what was built; ``plan["name"]`` is the application's name.
         label_of: names an object for messages, or None.
+        lineage: of the seed that this one is another edition of; empty begins a new one.
 
     Returns:
         What the new file says about itself.
@@ -57,6 +59,8 @@ def write_seed(
         raise NotDurableError(f"the plan is no JSON: {error}") from error
     _check_replaceable(name)
     meta = fresh_meta(None, text, role="seed", next_oid=content.next_oid)
+    if lineage:
+        meta = meta.with_(lineage=lineage)
     pages = make_pages(content.rows.items(), 0)
     with temporary_beside(name) as temporary:
         build_tap(temporary, meta, Mark(), content.classes, pages, content.chunks, wal=False)
