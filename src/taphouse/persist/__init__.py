@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from taphouse.persist.codec import CODEC as CODEC
     from taphouse.persist.codes import CodecError as CodecError
     from taphouse.persist.codes import Ref as Ref
+    from taphouse.persist.digesting import digest_states as digest_states
+    from taphouse.persist.digesting import find_durables as find_durables
+    from taphouse.persist.document import read_document as read_document
+    from taphouse.persist.document import render_document as render_document
+    from taphouse.persist.exchanging import advance as advance
+    from taphouse.persist.exchanging import parse_document as parse_document
+    from taphouse.persist.exchanging import write_document as write_document
     from taphouse.persist.freezer import Freezer as Freezer
     from taphouse.persist.inert import Inert as Inert
     from taphouse.persist.locks import TapLock as TapLock
@@ -26,6 +33,9 @@ if TYPE_CHECKING:
     from taphouse.persist.reading import TapInfo as TapInfo
     from taphouse.persist.reading import copy_tap_files as copy_tap_files
     from taphouse.persist.reading import read_info as read_info
+    from taphouse.persist.renewing import Renewal as Renewal
+    from taphouse.persist.renewing import rehearse_state as rehearse_state
+    from taphouse.persist.renewing import renew_state as renew_state
     from taphouse.persist.replacing import replace_tap as replace_tap
     from taphouse.persist.replacing import set_aside as set_aside
     from taphouse.persist.seeding import write_seed as write_seed
@@ -49,6 +59,7 @@ __all__ = [
     "NullStore",
     "Outcome",
     "Ref",
+    "Renewal",
     "SqliteStore",
     "Store",
     "StoreStatistics",
@@ -56,16 +67,25 @@ __all__ = [
     "TapLock",
     "Thawed",
     "Turn",
+    "advance",
     "check_integrity",
     "check_place",
     "copy_tap_files",
     "create_state",
+    "digest_states",
+    "find_durables",
     "open_state",
+    "parse_document",
+    "read_document",
     "read_info",
     "read_objects",
+    "render_document",
+    "rehearse_state",
+    "renew_state",
     "replace_tap",
     "set_aside",
     "thaw",
+    "write_document",
     "write_seed",
 ]
 
@@ -76,12 +96,16 @@ if not TYPE_CHECKING:  # a type checker knows every name; it should miss the oth
             "beginning": ["create_state", "open_state"],
             "codec": ["CODEC"],
             "codes": ["CodecError", "Ref"],
+            "digesting": ["digest_states", "find_durables"],
+            "document": ["read_document", "render_document"],
+            "exchanging": ["advance", "parse_document", "write_document"],
             "freezer": ["Freezer"],
             "inert": ["Inert"],
             "locks": ["TapLock"],
             "null": ["NullStore"],
             "places": ["check_place"],
             "reading": ["TapInfo", "copy_tap_files", "read_info"],
+            "renewing": ["Renewal", "rehearse_state", "renew_state"],
             "replacing": ["replace_tap", "set_aside"],
             "seeding": ["write_seed"],
             "showing": ["InertObject", "check_integrity", "read_objects"],

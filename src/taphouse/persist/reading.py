@@ -23,7 +23,7 @@ from taphouse.persist.schema import FORMAT, PAGE_SIZE, Mark
 from taphouse.persist.walfile import WalScan, scan_wal
 from taphouse.value import Value, field
 
-__all__ = ["TapInfo", "copy_tap_files", "info_of", "load_image", "read_info"]
+__all__ = ["TapInfo", "copy_tap_files", "info_of", "load_image", "private_folder", "read_info"]
 
 _CURE_WAL: Final = (
     "put the -wal file that lay beside it back, or restore a backup: without it the tap is older than it was"
@@ -131,13 +131,18 @@ def load_image(path: Path, *, in_place: bool = False) -> Image:
     size, given = check_header(path)
     if in_place and _scan(path, path).frames == 0:
         return _load(path, path, size, given)
-    with _private_folder() as folder:
+    with private_folder() as folder:
         copy = copy_tap_files(path, folder)
         return _load(copy, path, *check_header(copy))
 
 
 @contextmanager
-def _private_folder() -> Iterator[Path]:
+def private_folder() -> Iterator[Path]:
+    """Give a folder of our own for copies, and remove it afterwards.
+
+    Raises:
+        CannotCreateError: if there is no place for one.
+    """
     # As tempfile.mkdtemp does; that and shutil cost every start 5 ms.
     places = [place for place in (os.environ.get("TMPDIR"), "/tmp", "/var/tmp") if place]  # noqa: S108
     for place in places:

@@ -69,9 +69,7 @@ def set_aside(path: str | os.PathLike[str]) -> Path:
     """
     old = Path(os.path.realpath(path))
     with _locked(old), _moving(old):
-        number = 1
-        while (new := old.with_name(f"{old.name}.{number}")).exists() or wal_path(new).exists():
-            number += 1
+        new = _free_name(old)
         if _is_intact(old):
             settle_tap(old)
         elif wal_path(old).exists():
@@ -91,12 +89,18 @@ def bring_back(aside: Path, path: Path) -> None:
             sync_folder(path.parent)
 
 
-def replace_tap(new: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+def replace_tap(
+    new: str | os.PathLike[str], path: str | os.PathLike[str], *, keeps: bool = False
+) -> Path | None:
     """Put the tap ``new`` in the place of ``path``, durably; ``path`` need not exist.
 
     Args:
-        new: a closed tap in the same folder; the name is gone afterwards.
+        new: a closed tap on the same disk; the name is gone afterwards.
         path: the name it gets.
+        keeps: give what has the name a second one first, ``.1`` or the first number that is free.
+
+    Returns:
+        The second name, None if there is none.
 
     Raises:
         TapError: if ``new`` is damaged or was not closed; ``path`` is left as it was.
@@ -112,7 +116,27 @@ def replace_tap(new: str | os.PathLike[str], path: str | os.PathLike[str]) -> No
         wal_path(target).unlink(missing_ok=True)
         with source.open("rb") as file:
             os.fsync(file.fileno())
-        publish(source, target)
+        if not keeps or not target.exists():
+            publish(source, target)
+            return None
+        # A link, not a move: at every instant there is a whole tap of this name.
+        kept = _free_name(target)
+        os.link(target, kept)
+        try:
+            publish(source, target)
+        except BaseException:
+            if source.exists():
+                kept.unlink(missing_ok=True)
+            raise
+        return kept
+
+
+def _free_name(path: Path) -> Path:
+    """Return the first of ``path.1``, ``path.2``, ... that nothing has."""
+    number = 1
+    while (free := path.with_name(f"{path.name}.{number}")).exists() or wal_path(free).exists():
+        number += 1
+    return free
 
 
 def _is_intact(path: Path) -> bool:
