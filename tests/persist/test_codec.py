@@ -20,7 +20,7 @@ from tapwork import equal
 
 from taphouse.persist import walfile
 from taphouse.persist.codes import CodecError, Defer
-from taphouse.persist.filling import _extend, _operate
+from taphouse.persist.filling import _extend, operate
 from taphouse.persist.leaves import PackFailure
 from taphouse.persist.live import LiveReader
 from taphouse.persist.packer import AS_BUILTIN, Ext, Packer, Tagged
@@ -197,7 +197,7 @@ def _poured(unpacker: Any, chunk: bytes, ops: bytes) -> Any:
             _extend(made, rest, reader)
         rest = unpacker.operate(made, ops)
         for op in () if rest is None else rest if type(rest) is list else [0]:
-            _operate(made, op, reader)
+            operate(made, op, reader)
     except (CodecError, Defer, TypeError):
         return "refused"
     return [*made.items()]

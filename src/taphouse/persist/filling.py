@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from taphouse.durable import Durable, TrackedDict, TrackedList, restore_container
 from taphouse.persist.codes import CodecError
@@ -15,12 +15,19 @@ from taphouse.persist.containers import BYTEARRAY_CID, EMBEDDED_ENTRIES, MADE_BY
 from taphouse.persist.image import Image
 from taphouse.persist.live import Chunked, LiveReader
 
-__all__ = ["ContainerFiller"]
+__all__ = ["ContainerFiller", "operate"]
 
 
 _PLAIN_DICTS: Final = frozenset({dict, TrackedDict, defaultdict, Counter})
 """Dicts that keep nothing but what a dict keeps: an OrderedDict has an order of its own."""
 _WITHOUT_PARTS: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
+
+
+class SupportsReady(Protocol):
+    """Says whether keys may be hashed."""
+
+    def ready(self, keys: Iterable[Any], /) -> None:
+        """Raise if they may not, yet."""
 
 
 class Gone:
@@ -168,7 +175,7 @@ class ContainerFiller:
                 raise CodecError("operations that are no array")
             made = _untracked(made)
             for op in ops:
-                _operate(made, op, self._reader)
+                operate(made, op, self._reader)
         return _untracked(made) if unpacker.has_parts else made
 
 
@@ -196,7 +203,7 @@ def _extend(made: Any, items: list[Any], reader: LiveReader) -> None:
         made.extend(items)
 
 
-def _operate(made: Any, op: Any, reader: LiveReader) -> None:
+def operate(made: Any, op: Any, reader: SupportsReady) -> None:
     """Do one operation on a plain container.
 
     Raises:
@@ -223,7 +230,7 @@ def _operate(made: Any, op: Any, reader: LiveReader) -> None:
         raise CodecError(f"an operation {kind!r:.20} that cannot be done") from error
 
 
-def _operate_dict(made: dict[Any, Any], kind: str, operands: list[Any], reader: LiveReader) -> None:
+def _operate_dict(made: dict[Any, Any], kind: str, operands: list[Any], reader: SupportsReady) -> None:
     reader.ready(operands[:1])
     if kind == "s":
         key, value = operands

@@ -21,7 +21,7 @@ from taphouse.persist.reading import load_image
 from taphouse.persist.records import Base, check_base
 from taphouse.value import Value
 
-__all__ = ["InertObject", "check_integrity", "read_objects"]
+__all__ = ["InertObject", "check_integrity", "objects_of", "read_objects", "references_of"]
 
 
 class InertObject(Value):
@@ -34,6 +34,7 @@ class InertObject(Value):
         state: of an object its attributes by name; of a container an inert value.
         chunks: entries of a big container, as stored.
         operations: what was done to a container since, oldest first.
+        cid: its class number; below 16 that of a kind of container.
     """
 
     oid: int
@@ -42,6 +43,7 @@ class InertObject(Value):
     state: Any
     chunks: tuple[Any, ...] = ()
     operations: tuple[Any, ...] = ()
+    cid: int = 0
 
 
 def read_objects(path: str | os.PathLike[str]) -> Iterator[InertObject]:
@@ -52,10 +54,15 @@ def read_objects(path: str | os.PathLike[str]) -> Iterator[InertObject]:
     """
     name = Path(path)
     image = load_image(name)
-    return _objects(image, name)
+    return objects_of(image, name)
 
 
-def _objects(image: Image, name: Path) -> Iterator[InertObject]:
+def objects_of(image: Image, name: Path) -> Iterator[InertObject]:
+    """Yield every row of ``image``, read from the tap ``name``, in the order of their numbers.
+
+    Raises:
+        TapError: naming the first damaged row.
+    """
     reader = InertReader(image.classes)
     unpacker = Unpacker(RefRows(), reader.scalar, reader.tagged)
     for oid, cid, state in sorted(image.rows()):
@@ -67,7 +74,7 @@ def _objects(image: Image, name: Path) -> Iterator[InertObject]:
                     raise CodecError(f"class {cid} does not exist")
                 if type(value) is not dict:
                     raise CodecError("the state of an object is no map of names")
-                yield InertObject(oid, record, record.name, value)
+                yield InertObject(oid, record, record.name, value, cid=cid)
                 continue
             kind = MADE_BY_CID.get(cid)
             if kind is None:
@@ -84,6 +91,7 @@ def _objects(image: Image, name: Path) -> Iterator[InertObject]:
                 value,
                 tuple(entry for data in chunks for entry in unpacker.unpack(data)),
                 tuple(op for data in operations for op in unpacker.unpack(data)),
+                cid,
             )
 
 
@@ -96,16 +104,17 @@ def check_integrity(path: str | os.PathLike[str]) -> None:
     name = Path(path)
     image = load_image(name)
     rows = {oid for oid, _cid, _state in image.rows()}
-    for found in _objects(image, name):
+    for found in objects_of(image, name):
         with damage_as_tap_error(name, f"row {found.oid}"):
             # Chunks and operations may name what is gone, and so may what operations are done on; whether
             # it is out again, only thawing tells.
-            for oid in () if found.operations else _references(found.state):
+            for oid in () if found.operations else references_of(found.state):
                 if oid not in rows:
                     raise CodecError(f"a reference to row {oid}, which does not exist")
 
 
-def _references(value: Any) -> Iterator[int]:
+def references_of(value: Any) -> Iterator[int]:
+    """Yield the number of each row that an inert value refers to."""
     waiting = [value]
     while waiting:
         part = waiting.pop()

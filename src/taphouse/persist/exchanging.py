@@ -1,0 +1,169 @@
+"""Writing documents: what one describes becomes a tap, whole or not at all.
+
+A tap that holds state is only replaced if that was said, and set aside then.
+This module must never know what an application is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+from taphouse.errors import CannotCreateError, StateExistsError, TapError
+from taphouse.persist.building import build_tap, make_pages, temporary_beside
+from taphouse.persist.composing import Content, compose
+from taphouse.persist.jsontext import parse_text
+from taphouse.persist.problems import Problem, place_text
+from taphouse.persist.reading import TapInfo, read_info
+from taphouse.persist.replacing import bring_back, replace_tap, set_aside
+from taphouse.persist.schema import Mark, chain_sum
+from taphouse.persist.showing import check_integrity
+
+__all__ = ["advance", "keep_owner", "parse_document", "put_in_place", "write_document"]
+
+
+def parse_document(data: bytes, name: str) -> Any:
+    """Return the JSON value of a text, which :func:`write_document` is to check.
+
+    Raises:
+        TapError: with line and column of what is no JSON.
+    """
+    try:
+        return parse_text(data)
+    except Problem as problem:
+        where = place_text(problem.place[::-1])
+        raise TapError(
+            str(problem), path=name, where=where, cure="correct it; nothing was written"
+        ) from problem
+
+
+def write_document(
+    document: Any, path: str | os.PathLike[str], *, name: str, force: bool = False, in_place: bool = False
+) -> Path | None:
+    """Make a tap of a document, atomically.
+
+    Args:
+        document: a JSON value.
+        path: of the tap; a seed that is there is replaced.
+        name: of the document, for messages.
+        force: set a state that is there aside.
+        in_place: it is the state that is there, changed: it is replaced.
+
+    Returns:
+        The new name of what was set aside, or None.
+
+    Raises:
+        TapError: if the document is none of a tap.
+        StateExistsError: if a state is there, and nothing was said.
+        AlreadyRunningError: if a server runs on it.
+        CannotCreateError, NotPermittedError: if it cannot be written.
+    """
+    content = compose(document, name)
+    target = Path(os.path.realpath(path))
+    if not in_place and not force:
+        refuse_state(target)
+    with temporary_beside(target) as temporary:
+        _build(content, temporary)
+        _read_back(temporary, name)
+        return put_in_place(temporary, target, keep=force and not in_place)
+
+
+def refuse_state(path: Path) -> None:
+    """Refuse to write over anything but a seed.
+
+    Raises:
+        StateExistsError: if there is a tap with state.
+        CannotCreateError: if there is something else.
+    """
+    if not os.path.lexists(path):
+        return
+    try:
+        info = read_info(path)
+    except TapError as error:
+        raise CannotCreateError(
+            f"{path} is there already and is no intact tap",
+            cure="choose another name; --force sets it aside",
+        ) from error
+    if info.role != "seed":
+        raise StateExistsError(
+            f"holds state of {info.name}, epoch {info.epoch}",
+            path=str(path),
+            cure="choose another name; --force sets it aside",
+        )
+
+
+def put_in_place(temporary: Path, target: Path, *, keep: bool) -> Path | None:
+    """Give a closed tap its name; what has it now is set aside first, unless it is a seed or not to be kept.
+
+    Returns:
+        The new name of what was set aside, or None.
+    """
+    keep_owner(temporary, target)
+    aside = set_aside(target) if keep and os.path.lexists(target) and not _is_seed(target) else None
+    try:
+        replace_tap(temporary, target)
+    except BaseException:
+        if aside is not None:
+            bring_back(aside, target)
+        raise
+    return aside
+
+
+def _is_seed(path: Path) -> bool:
+    try:
+        return read_info(path).role == "seed"
+    except TapError:
+        return False
+
+
+def keep_owner(new: Path, old: Path) -> None:
+    """Give ``new`` owner and mode of ``old``, if there is one: its server has to go on with it."""
+    try:
+        status = old.stat()
+    except OSError:
+        return
+    with contextlib.suppress(OSError):
+        os.chmod(new, stat.S_IMODE(status.st_mode))
+        if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
+            os.chown(new, status.st_uid, status.st_gid)
+
+
+def _build(content: Content, path: Path) -> None:
+    is_state = content.meta.role == "state"
+    build_tap(
+        path,
+        content.meta,
+        Mark(session=os.urandom(8).hex()) if is_state else Mark(),
+        content.classes,
+        make_pages(sorted(content.rows.items()), content.meta.epoch),
+        content.chunks,
+        content.deltas,
+        wal=is_state,
+    )
+
+
+def _read_back(path: Path, name: str) -> TapInfo:
+    """Read what was written with the checks of a start."""
+    try:
+        check_integrity(path)
+        return read_info(path)
+    except TapError as error:
+        reason = error.message.removeprefix(f"{path}: ")
+        raise TapError(
+            f"gives a tap that cannot be read: {reason}", path=name, cure="nothing was written"
+        ) from error
+
+
+def advance(document: dict[str, Any], change: bytes) -> None:
+    """Count a change of a document as a commit, if it is of a state: a seed does not start over it.
+
+    Args:
+        document: as :func:`read_document` returned it.
+        change: what the journal's chain remembers of it.
+    """
+    if document["role"] == "state":
+        document["epoch"] += 1
+        document["chain"] = chain_sum(bytes.fromhex(document["chain"]), document["epoch"], change).hex()
