@@ -204,7 +204,7 @@ def test_time_counts_the_seconds_since_1900(unix_s: int, rfc_s: int) -> None:
 
 
 @pytest.mark.parametrize("make", [EchoUDP, ChargenUDP, DaytimeUDP, TimeUDP, QuoteOfTheDayUDP])
-@pytest.mark.parametrize("port", [0, 7, 13, 17, 19, 37])
+@pytest.mark.parametrize("port", [0, 7, 13, 17, 19, 37, 8807, 8813, 8817, 8819, 8837])
 def test_two_answering_servers_cannot_be_set_on_each_other(make: type[AnsweringUDP], port: int) -> None:
     """What seems to come from such a service is not answered: one forged packet would never end."""
     assert ask(make(), b"ping", ("127.0.0.1", port)) == []

@@ -14,8 +14,9 @@ from taphouse.app import DatagramProtocol
 
 __all__ = ["AnsweringUDP"]
 
-# echo, daytime, quote of the day, chargen, time; and 0, which nobody can answer to.
-_SERVERS = frozenset({0, 7, 13, 17, 19, 37})
+# echo, daytime, quote of the day, chargen, time, where root has them and where mktap puts them; and 0, which
+# nobody can answer to.
+_SERVERS = frozenset({0} | {base + port for base in (0, 8800) for port in (7, 13, 17, 19, 37)})
 
 
 class AnsweringUDP(DatagramProtocol):

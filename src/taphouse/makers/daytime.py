@@ -1,0 +1,26 @@
+"""Maker daytime: RFC 867.
+
+The protocol is `taphouse.protocols.Daytime`'s; nothing is remembered.  It must not know other makers.
+"""
+
+from __future__ import annotations
+
+from taphouse import usage
+from taphouse.app import Application
+from taphouse.makers.small import SmallOptions, listen
+from taphouse.protocols import Daytime, DaytimeUDP
+
+__all__ = ["Options", "description", "updateApplication"]
+
+description = "Tell date and time to people (RFC 867)"
+
+
+class Options(SmallOptions):
+    """Tell date and time to people (RFC 867)."""
+
+    port: int = usage.option(8813, "-p", help="TCP port to listen on", ge=0, le=65535)
+
+
+def updateApplication(app: Application, config: Options) -> None:
+    """Add the server to ``app``."""
+    listen(app, config.port, config, Daytime, DaytimeUDP)
