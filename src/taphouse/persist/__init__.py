@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from taphouse.persist.document import render_document as render_document
     from taphouse.persist.exchanging import advance as advance
     from taphouse.persist.exchanging import parse_document as parse_document
+    from taphouse.persist.exchanging import put_in_place as put_in_place
+    from taphouse.persist.exchanging import refuse_state as refuse_state
     from taphouse.persist.exchanging import write_document as write_document
     from taphouse.persist.freezer import Freezer as Freezer
     from taphouse.persist.inert import Inert as Inert
@@ -76,11 +78,13 @@ __all__ = [
     "find_durables",
     "open_state",
     "parse_document",
+    "put_in_place",
     "read_document",
     "read_info",
     "read_objects",
-    "render_document",
+    "refuse_state",
     "rehearse_state",
+    "render_document",
     "renew_state",
     "replace_tap",
     "set_aside",
@@ -98,7 +102,7 @@ if not TYPE_CHECKING:  # a type checker knows every name; it should miss the oth
             "codes": ["CodecError", "Ref"],
             "digesting": ["digest_states", "find_durables"],
             "document": ["read_document", "render_document"],
-            "exchanging": ["advance", "parse_document", "write_document"],
+            "exchanging": ["advance", "parse_document", "put_in_place", "refuse_state", "write_document"],
             "freezer": ["Freezer"],
             "inert": ["Inert"],
             "locks": ["TapLock"],

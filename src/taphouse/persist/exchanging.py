@@ -6,9 +6,7 @@ This module must never know what an application is.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import stat
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +16,12 @@ from taphouse.persist.composing import Content, compose
 from taphouse.persist.jsontext import parse_text
 from taphouse.persist.problems import Problem, place_text
 from taphouse.persist.reading import TapInfo, read_info
-from taphouse.persist.replacing import bring_back, replace_tap, set_aside
+from taphouse.persist.renewing import keep_owner
+from taphouse.persist.replacing import replace_tap, set_aside
 from taphouse.persist.schema import Mark, chain_sum
 from taphouse.persist.showing import check_integrity
 
-__all__ = ["advance", "keep_owner", "parse_document", "put_in_place", "write_document"]
+__all__ = ["advance", "parse_document", "put_in_place", "refuse_state", "write_document"]
 
 
 def parse_document(data: bytes, name: str) -> Any:
@@ -68,7 +67,7 @@ def write_document(
     with temporary_beside(target) as temporary:
         _build(content, temporary)
         _read_back(temporary, name)
-        return put_in_place(temporary, target, keep=force and not in_place)
+        return put_in_place(temporary, target, keeps=force and not in_place)
 
 
 def refuse_state(path: Path) -> None:
@@ -95,40 +94,26 @@ def refuse_state(path: Path) -> None:
         )
 
 
-def put_in_place(temporary: Path, target: Path, *, keep: bool) -> Path | None:
-    """Give a closed tap its name; what has it now is set aside first, unless it is a seed or not to be kept.
+def put_in_place(temporary: Path, target: Path, *, keeps: bool) -> Path | None:
+    """Give a closed tap its name; what has it now is kept beside it, unless it is a seed or not to be kept.
 
     Returns:
-        The new name of what was set aside, or None.
+        Where the old one is, or None.
+
+    Raises:
+        AlreadyRunningError: if a server runs on it.
+        CannotCreateError, NotPermittedError, StorageError: if it cannot be moved.
     """
+    if not os.path.lexists(target):
+        return replace_tap(temporary, target)
     keep_owner(temporary, target)
-    aside = set_aside(target) if keep and os.path.lexists(target) and not _is_seed(target) else None
     try:
-        replace_tap(temporary, target)
-    except BaseException:
-        if aside is not None:
-            bring_back(aside, target)
-        raise
-    return aside
-
-
-def _is_seed(path: Path) -> bool:
-    try:
-        return read_info(path).role == "seed"
+        has_state = read_info(target).role == "state"
     except TapError:
-        return False
-
-
-def keep_owner(new: Path, old: Path) -> None:
-    """Give ``new`` owner and mode of ``old``, if there is one: its server has to go on with it."""
-    try:
-        status = old.stat()
-    except OSError:
-        return
-    with contextlib.suppress(OSError):
-        os.chmod(new, stat.S_IMODE(status.st_mode))
-        if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
-            os.chown(new, status.st_uid, status.st_gid)
+        aside = set_aside(target)  # damaged: it is moved as it is, its WAL with it
+        replace_tap(temporary, target)
+        return aside
+    return replace_tap(temporary, target, keeps=keeps and has_state)
 
 
 def _build(content: Content, path: Path) -> None:
