@@ -15,13 +15,16 @@ from taphouse.errors import ModuleRefusedError, NotPermittedError
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Iterator[dict[str, Path]]:
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Path]]:
     """A run directory, a script folder and an installed place, each its own; imports are undone."""
     before, path = set(sys.modules), list(sys.path)
     made = {name: tmp_path / name for name in ("rundir", "scripts", "installed")}
     for folder in made.values():
         folder.mkdir()
     sys.path.append(str(made["installed"]))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    made["plugins"] = tmp_path / "data" / "taphouse" / "plugins"
+    made["plugins"].mkdir(parents=True)
     yield made
     sys.path[:] = path
     for name in set(sys.modules) - before:
@@ -77,6 +80,46 @@ def test_a_distribution_with_a_taphouse_entry_point_is_allowed(places: dict[str,
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: quotes\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[taphouse.makers]\nquotes = quotes:maker\n")
     assert loader(places).import_modules(["quotes"])["quotes"].x == 4
+
+
+MARKED = "# taphouse-maker: quotes - serve quotes\nx = 9\n"
+
+
+def test_a_module_with_a_marker_line_is_allowed_where_it_is_installed(places: dict[str, Path]) -> None:
+    (places["installed"] / "dropped.py").write_text(MARKED)
+    assert loader(places).import_modules(["dropped"])["dropped"].x == 9
+
+
+def test_what_lies_in_the_users_folder_of_makers_is_allowed(places: dict[str, Path]) -> None:
+    (places["plugins"] / "ownquotes.py").write_text("import beside\nx = beside.x\n")
+    (places["plugins"] / "beside.py").write_text("x = 10\n")
+    (places["rundir"] / "ownquotes").mkdir()  # with its data, say
+    judge = loader(places)
+    assert judge.is_there("ownquotes")
+    assert str(places["plugins"]) not in sys.path
+    assert judge.import_modules(["ownquotes"])["ownquotes"].x == 10
+    assert sys.path[-1] == str(places["plugins"])
+
+
+@pytest.mark.parametrize("place", ["installed", "plugins"])
+def test_a_dropped_module_that_others_may_write_is_refused(places: dict[str, Path], place: str) -> None:
+    file = places[place] / "dropped.py"
+    file.write_text(MARKED)
+    file.chmod(0o666)
+    with pytest.raises(NotPermittedError, match=f"otk.tap: module dropped is refused: {file} may be written"):
+        loader(places).import_modules(["dropped"])
+    assert "dropped" not in sys.modules
+
+
+def test_nothing_is_looked_through_for_a_module_that_is_found_otherwise(
+    places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (places["rundir"] / "inrundir.py").write_text("x = 1")
+    (places["installed"] / "allowed.py").write_text("x = 2")
+    for name in [name for name in sys.modules if name.startswith("taphouse.plugins")]:
+        monkeypatch.delitem(sys.modules, name)
+    loader(places, "allowed").import_modules(["inrundir", "allowed", "taphouse.app"])
+    assert [name for name in sys.modules if name.startswith("taphouse.plugins")] == []
 
 
 def test_an_installed_module_that_shadows_ours_is_refused_with_both_places(places: dict[str, Path]) -> None:

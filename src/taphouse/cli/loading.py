@@ -14,7 +14,7 @@ import importlib.util
 import os
 import stat
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -98,7 +98,7 @@ class ModuleLoader:
                 f"{self._tap}: module {name} belongs to Python itself, a tap may not name it",
                 cure=f"rename the script if it is called {top}.py, and save it again",
             )
-        found = self._origin(top)
+        found = self._find(top)
         if found is None:
             raise ModuleRefusedError(
                 f"{self._tap}: module {name} is not there; looked in {self._places()}",
@@ -108,7 +108,7 @@ class ModuleLoader:
         if own and _same_place(found, own):
             self._check_folder(top, own)
             return
-        if top in self._allowed or self._declares_entry_point(top, found):
+        if top in self._allowed or self._is_plugin(top, found):
             return
         if own:
             raise ModuleRefusedError(
@@ -117,7 +117,7 @@ class ModuleLoader:
             )
         raise ModuleRefusedError(
             f"{self._tap}: module {top} ({found}) is not allowed: it is neither in"
-            f" {self._places(own_only=True)} nor in a distribution that declares a taphouse entry point",
+            f" {self._places(own_only=True)} nor a plugin that was installed for taphouse",
             cure=f"run with --allow-module {top} if you trust it",
         )
 
@@ -126,7 +126,7 @@ class ModuleLoader:
         top = name.partition(".")[0]
         if top in sys.stdlib_module_names or top in sys.builtin_module_names or not is_importable_name(name):
             return False
-        return top == "taphouse" or self._origin(top) is not None
+        return top == "taphouse" or self._find(top) is not None
 
     def _import(self, name: str) -> ModuleType:
         try:
@@ -167,12 +167,7 @@ class ModuleLoader:
 
     def _own_folder_of(self, top: str) -> str:
         """Return the file of ``top`` in our own folders, or ``""``."""
-        spec = importlib.machinery.PathFinder.find_spec(top, self._folders)
-        if spec is None:
-            return ""
-        if spec.origin not in (None, "namespace"):
-            return str(spec.origin)
-        return str(next(iter(spec.submodule_search_locations or ("",))))
+        return _module_in(self._folders, top)
 
     def _check_folder(self, top: str, origin: str) -> None:
         """Refuse a recorded folder that belongs to somebody else.
@@ -192,14 +187,37 @@ class ModuleLoader:
                 cure="copy the module into the run directory",
             )
 
-    def _declares_entry_point(self, top: str, origin: str) -> bool:
-        from importlib import metadata
+    def _find(self, top: str) -> str | None:
+        """Return the file or folder of ``top``, from the user's folder of makers if it is nowhere else."""
+        found = self._origin(top)
+        if found is not None and not os.path.isdir(found):
+            return found
+        # A folder that is called like the module, with its data, hides it from nobody.
+        from taphouse.plugins import plugins_folder
 
-        for distribution in metadata.distributions():
-            points = [p for p in distribution.entry_points if p.group.partition(".")[0] == "taphouse"]
-            if points and top in _top_levels(distribution, points):
-                return True
-        return False
+        return _module_in([plugins_folder()], top) or found
+
+    def _is_plugin(self, top: str, found: str) -> bool:
+        """Say whether ``top`` was installed for taphouse: dropped as a maker, or in a distribution for it.
+
+        Raises:
+            NotPermittedError: it was dropped where others may write.
+        """
+        from taphouse.plugins import declares_entry_point, has_marker, plugins_folder, why_refused
+
+        folder = plugins_folder()
+        own = _module_in([folder], top)
+        in_folder = bool(own) and _same_place(own, found)
+        if not in_folder and not has_marker(found):
+            return declares_entry_point(top)
+        why = why_refused(found)
+        if why:
+            raise NotPermittedError(
+                f"{self._tap}: module {top} is refused: {why}", cure=f"chown or chmod it, or remove {found}"
+            )
+        if in_folder and folder not in sys.path:
+            sys.path.append(folder)
+        return True
 
     def _places(self, *, own_only: bool = False) -> str:
         own = " and ".join(self._folders) or "the run directory"
@@ -275,13 +293,14 @@ def _defined_in(module: ModuleType, module_name: str, qualname: str) -> Any:
     return found
 
 
-def _top_levels(distribution: Any, points: Iterable[Any]) -> set[str]:
-    names = {point.value.partition(":")[0].partition(".")[0] for point in points}
-    names.update((distribution.read_text("top_level.txt") or "").split())
-    for file in distribution.files or ():
-        first = file.parts[0]
-        names.add(first.removesuffix(".py") if len(file.parts) == 1 else first)
-    return names
+def _module_in(folders: Sequence[str], top: str) -> str:
+    """Return the file of module ``top`` in ``folders``, or its folder if it has no file, or ``""``."""
+    spec = importlib.machinery.PathFinder.find_spec(top, [folder for folder in folders if folder])
+    if spec is None:
+        return ""
+    if spec.origin not in (None, "namespace"):
+        return str(spec.origin)
+    return str(next(iter(spec.submodule_search_locations or ("",))))
 
 
 def _same_place(one: str, other: str) -> bool:

@@ -24,7 +24,7 @@ def describe(declaration: Declaration) -> tuple[str, str]:
     """Return the description of a maker and why it cannot be used; one of them, or both, may be ``""``."""
     if declaration.fault:
         return _printable(declaration.said), _printable(declaration.fault)
-    source = find_source(declaration.module)
+    source = _source_of(declaration)
     if source is None:
         return _printable(declaration.said), f"module {declaration.module} is not there"
     if declaration.file and not _same_place(source, declaration.file):
@@ -40,11 +40,22 @@ def describe(declaration: Declaration) -> tuple[str, str]:
             warnings.simplefilter("ignore")  # they are for who runs it
             tree = ast.parse(content)
     except SyntaxError as error:
-        fault = f"{type(error).__name__}: {error.msg} ({source} line {error.lineno})"
+        line = f" line {error.lineno}" if error.lineno else ""
+        fault = f"{type(error).__name__}: {error.msg} ({source}{line})"
         return _printable(declaration.said), _printable(fault)
     except (OSError, ValueError, RecursionError, MemoryError) as error:
         return _printable(declaration.said), _printable(f"{source} cannot be read: {error}")
     return _printable(declaration.said or _described(tree, declaration.attribute)), ""
+
+
+def _source_of(declaration: Declaration) -> str | None:
+    """Return the file that a maker would be imported from, its folder being the last on the path."""
+    source = find_source(declaration.module)
+    if declaration.folder and (source is None or os.path.isdir(source)):
+        # A bare folder makes way for a module of its name, wherever that comes on the path.
+        spec = importlib.machinery.PathFinder.find_spec(declaration.module, [declaration.folder])
+        return spec.origin if spec is not None else None
+    return source
 
 
 def find_source(module: str) -> str | None:
