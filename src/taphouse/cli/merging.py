@@ -17,7 +17,7 @@ from taphouse.durable import Durable, raw_state
 from taphouse.errors import ConfigurationError, UsageError
 from taphouse.persist import Store, TapInfo, Thawed, thaw
 
-__all__ = ["built_by_code", "merge"]
+__all__ = ["LateAdditions", "built_by_code", "join_calls", "merge", "scheduled_calls"]
 
 _ROOT_OID = 1
 
@@ -32,7 +32,7 @@ def built_by_code(app: Application) -> dict[str, list[str]]:
         "objects": list(label_objects(app)),
         "listeners": [listener.label for listener in app.listeners],
         "connectors": [connector.label for connector in app.connectors],
-        "calls": list(_calls(app)),
+        "calls": list(scheduled_calls(app)),
     }
 
 
@@ -70,15 +70,15 @@ def merge(
         (oid, labels[label]) for label, oid in stored.items() if label in labels and label not in dropped
     )
     code = {oid: dict(raw_state(target)) for oid, target in existing.items()}
-    calls = _calls(app)
+    calls = scheduled_calls(app)
     thawed = thaw(store, resolve, existing=existing)
-    late = _Late(app, recorded, dropped)
+    late = LateAdditions(app, recorded, dropped)
     for oid, target in existing.items():
         _join(target, code[oid])
     late.add_back(app)
     notes = [f"Going on from {info.path.name}, epoch {info.epoch}."]
     notes += [f"Stored object {label} is forgotten (--drop)." for label in sorted(dropped)]
-    notes += _join_calls(app, calls, recorded.get("calls", calls))
+    notes += join_calls(app, calls, recorded.get("calls", calls))
     return thawed, notes
 
 
@@ -118,7 +118,7 @@ def _all_of(info: TapInfo) -> dict[str, Any]:
     }
 
 
-class _Late:
+class LateAdditions:
     """What was added while the server ran: it is state, though of the kind that code decides."""
 
     def __init__(self, app: Application, recorded: Mapping[str, Any], dropped: frozenset[str]) -> None:
@@ -154,7 +154,7 @@ def _join(target: Durable, code: Mapping[str, Any]) -> None:
             Durable.__setattr__(target, name, value)
 
 
-def _calls(app: Application) -> dict[str, Any]:
+def scheduled_calls(app: Application) -> dict[str, Any]:
     """Return the scheduled calls by a signature that two runs of the same code share."""
     owners = {id(target): label for label, target in label_objects(app).items()}
     counts: Counter[str] = Counter()
@@ -168,7 +168,7 @@ def _calls(app: Application) -> dict[str, Any]:
     return found
 
 
-def _join_calls(app: Application, code: Mapping[str, Any], recorded: Iterable[str]) -> list[str]:
+def join_calls(app: Application, code: Mapping[str, Any], recorded: Iterable[str]) -> list[str]:
     """Let the stored schedule follow the code: what it calls anew is added, what it no longer calls ends.
 
     Calls that were made while the server ran stay; those of objects that are gone end.
@@ -179,7 +179,7 @@ def _join_calls(app: Application, code: Mapping[str, Any], recorded: Iterable[st
     known = set(recorded)
     present = {id(target) for target in label_objects(app).values()}
     notes = []
-    for signature, call in _calls(app).items():
+    for signature, call in scheduled_calls(app).items():
         owner = getattr(call.method, "__self__", None)
         orphan = isinstance(owner, (Factory, Service)) and id(owner) not in present
         if orphan or (signature in known and signature not in code):

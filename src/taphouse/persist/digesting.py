@@ -13,7 +13,7 @@ import enum
 import hashlib
 import types
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, Final
 
@@ -265,13 +265,17 @@ class _Digester:
 
 
 def digest_states(
-    objects: Mapping[str, Durable], others: Mapping[str, object] | None = None
+    objects: Mapping[str, Durable],
+    others: Mapping[str, object] | None = None,
+    *,
+    wanted: Callable[[Durable, str], bool] = lambda _obj, _attribute: True,
 ) -> dict[str, dict[str, str]]:
     """Return the digest of each attribute of ``objects`` that a tap would hold.
 
     Args:
         objects: name -> durable object; where one refers to another, its name and class count.
         others: likewise objects that stand for themselves by their names, but are not looked into.
+        wanted: says of an object and the name of an attribute whether it gets a digest.
 
     Returns:
         name -> attribute -> digest, in hexadecimal.
@@ -285,7 +289,7 @@ def digest_states(
         name: {
             attribute: digester.digest(value)
             for attribute, value in sorted(raw_state(obj).items())
-            if not attribute.startswith("_v_")
+            if not attribute.startswith("_v_") and wanted(obj, attribute)
         }
         for name, obj in objects.items()
     }
