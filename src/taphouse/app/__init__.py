@@ -6,6 +6,7 @@ nothing and writes nothing; it must not know that an application can be saved
 (``persist`` is beside it) or how it runs (``runtime`` is above it).
 """
 
+from taphouse.app.addresses import address_label
 from taphouse.app.application import Application
 from taphouse.app.client import ClientFactory, retry_of
 from taphouse.app.connector import Connector
@@ -61,6 +62,7 @@ __all__ = [
     "Supervisor",
     "TakenError",
     "Verbs",
+    "address_label",
     "anchor_calls",
     "as_factory",
     "begin_connection",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from taphouse.persist.document import read_document as read_document
     from taphouse.persist.document import render_document as render_document
     from taphouse.persist.exchanging import advance as advance
+    from taphouse.persist.exchanging import check_document as check_document
     from taphouse.persist.exchanging import parse_document as parse_document
     from taphouse.persist.exchanging import put_in_place as put_in_place
     from taphouse.persist.exchanging import refuse_state as refuse_state
@@ -70,6 +71,7 @@ __all__ = [
     "Thawed",
     "Turn",
     "advance",
+    "check_document",
     "check_integrity",
     "check_place",
     "copy_tap_files",
@@ -102,7 +104,14 @@ if not TYPE_CHECKING:  # a type checker knows every name; it should miss the oth
             "codes": ["CodecError", "Ref"],
             "digesting": ["digest_states", "find_durables"],
             "document": ["read_document", "render_document"],
-            "exchanging": ["advance", "parse_document", "put_in_place", "refuse_state", "write_document"],
+            "exchanging": [
+                "advance",
+                "check_document",
+                "parse_document",
+                "put_in_place",
+                "refuse_state",
+                "write_document",
+            ],
             "freezer": ["Freezer"],
             "inert": ["Inert"],
             "locks": ["TapLock"],

@@ -21,7 +21,7 @@ from taphouse.persist.replacing import replace_tap, set_aside
 from taphouse.persist.schema import Mark, chain_sum
 from taphouse.persist.showing import check_integrity
 
-__all__ = ["advance", "parse_document", "put_in_place", "refuse_state", "write_document"]
+__all__ = ["advance", "check_document", "parse_document", "put_in_place", "refuse_state", "write_document"]
 
 
 def parse_document(data: bytes, name: str) -> Any:
@@ -37,6 +37,19 @@ def parse_document(data: bytes, name: str) -> Any:
         raise TapError(
             str(problem), path=name, where=where, cure="correct it; nothing was written"
         ) from problem
+
+
+def check_document(document: Any, name: str) -> None:
+    """See that a document describes a tap, and write nothing.
+
+    Args:
+        document: a JSON value.
+        name: of the document, for messages.
+
+    Raises:
+        TapError: naming the place of the first thing that is wrong.
+    """
+    compose(document, name)
 
 
 def write_document(
