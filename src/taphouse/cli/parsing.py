@@ -81,6 +81,18 @@ class Parser(argparse.ArgumentParser):
             for name in action.option_strings
         ]
 
+    def actions_by_name(self) -> dict[str, argparse.Action]:
+        """Return every spelling of every option, hidden ones too, with what it does."""
+        return {name: action for action in self._actions for name in action.option_strings}
+
+    def own_options(self) -> list[argparse.Action]:
+        """Return every option that help shows, but help."""
+        return [
+            action
+            for action in self._actions
+            if action.option_strings and action.dest != "help" and action.help is not argparse.SUPPRESS
+        ]
+
     def error(self, message: str) -> NoReturn:
         """Raise what argparse found wrong as a `UsageError`."""
         # argparse: "argument -r/--reactor: invalid choice: 'x' (choose from ...)"
