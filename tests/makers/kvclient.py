@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import hiredis
@@ -39,3 +40,22 @@ class Client:
             found.append(reply)
         assert not reader.has_data()
         return found
+
+
+class Wire:
+    """A connection on which whole commands are said and their replies read."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+
+    def close(self):
+        self.socket.close()
+
+    def ask(self, *commands):
+        self.socket.sendall(b"".join(request(*words) for words in commands))
+        reader, replies = hiredis.Reader(replyError=str), []
+        while len(replies) < len(commands):
+            reader.feed(self.socket.recv(65536))
+            while (reply := reader.gets()) is not False:
+                replies.append(reply)
+        return replies

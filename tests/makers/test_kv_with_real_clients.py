@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import random
 import signal
-import socket
 from contextlib import closing
 
-import hiredis
 import pytest
 import redis
 
-from makers.kvclient import request
+from makers.kvclient import Wire
 
 pytestmark = pytest.mark.process
 
@@ -122,25 +120,6 @@ def test_every_acknowledged_count_survives_five_kills(kv):
                         acknowledged[key] = count
         kv.kill(signal.SIGKILL, "kv.pid")
         kv.run("tap", "start", "kv.py")
-
-
-class Wire:
-    """A connection on which whole commands are said and their replies read."""
-
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
-
-    def close(self):
-        self.socket.close()
-
-    def ask(self, *commands):
-        self.socket.sendall(b"".join(request(*words) for words in commands))
-        reader, replies = hiredis.Reader(replyError=str), []
-        while len(replies) < len(commands):
-            reader.feed(self.socket.recv(65536))
-            while (reply := reader.gets()) is not False:
-                replies.append(reply)
-        return replies
 
 
 SHAPES = """

@@ -5,7 +5,6 @@ The protocol is `taphouse.protocols.Chargen`'s; nothing is remembered.  It must 
 
 from __future__ import annotations
 
-from taphouse import usage
 from taphouse.app import Application
 from taphouse.makers.small import SmallOptions, listen
 from taphouse.protocols import Chargen, ChargenUDP
@@ -18,9 +17,9 @@ description = "Send characters without end (RFC 864)"
 class Options(SmallOptions):
     """Send characters without end (RFC 864)."""
 
-    port: int = usage.option(8819, "-p", help="TCP port to listen on", ge=0, le=65535)
+    port = 8819
 
 
 def updateApplication(app: Application, config: Options) -> None:
     """Add the server to ``app``."""
-    listen(app, config.port, config, Chargen, ChargenUDP)
+    listen(app, config, Chargen, ChargenUDP)

@@ -5,7 +5,6 @@ The protocol is `taphouse.protocols.Daytime`'s; nothing is remembered.  It must 
 
 from __future__ import annotations
 
-from taphouse import usage
 from taphouse.app import Application
 from taphouse.makers.small import SmallOptions, listen
 from taphouse.protocols import Daytime, DaytimeUDP
@@ -18,9 +17,9 @@ description = "Tell date and time to people (RFC 867)"
 class Options(SmallOptions):
     """Tell date and time to people (RFC 867)."""
 
-    port: int = usage.option(8813, "-p", help="TCP port to listen on", ge=0, le=65535)
+    port = 8813
 
 
 def updateApplication(app: Application, config: Options) -> None:
     """Add the server to ``app``."""
-    listen(app, config.port, config, Daytime, DaytimeUDP)
+    listen(app, config, Daytime, DaytimeUDP)

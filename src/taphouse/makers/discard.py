@@ -5,7 +5,6 @@ The protocol is `taphouse.protocols.Discard`'s; nothing is remembered.  It must 
 
 from __future__ import annotations
 
-from taphouse import usage
 from taphouse.app import Application
 from taphouse.makers.small import SmallOptions, listen
 from taphouse.protocols import Discard, DiscardUDP
@@ -18,9 +17,9 @@ description = "Throw away what is sent (RFC 863)"
 class Options(SmallOptions):
     """Throw away what is sent (RFC 863)."""
 
-    port: int = usage.option(8809, "-p", help="TCP port to listen on", ge=0, le=65535)
+    port = 8809
 
 
 def updateApplication(app: Application, config: Options) -> None:
     """Add the server to ``app``."""
-    listen(app, config.port, config, Discard, DiscardUDP)
+    listen(app, config, Discard, DiscardUDP)

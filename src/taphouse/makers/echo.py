@@ -5,7 +5,6 @@ The protocol is `taphouse.protocols.Echo`'s; nothing is remembered.  It must not
 
 from __future__ import annotations
 
-from taphouse import usage
 from taphouse.app import Application
 from taphouse.makers.small import SmallOptions, listen
 from taphouse.protocols import Echo, EchoUDP
@@ -18,9 +17,9 @@ description = "Send back what is sent (RFC 862)"
 class Options(SmallOptions):
     """Send back what is sent (RFC 862)."""
 
-    port: int = usage.option(8807, "-p", help="TCP port to listen on", ge=0, le=65535)
+    port = 8807
 
 
 def updateApplication(app: Application, config: Options) -> None:
     """Add the server to ``app``."""
-    listen(app, config.port, config, Echo, EchoUDP)
+    listen(app, config, Echo, EchoUDP)

@@ -1,7 +1,7 @@
 """Small: what the makers of the small services of RFC 862 to 868 share.
 
-Not a maker itself.  The RFCs' ports are for root; ours are those from 8800 up, as the HOWTO's 8813 for 13.  It
-must not know a service.
+Not a maker itself.  The RFCs' ports are for root; ours are those from 8800 up, as the HOWTO's 8813 for 13.
+It must not know a service.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ __all__ = ["SmallOptions", "listen"]
 
 
 class SmallOptions(usage.Options):
-    """The options that all small services have; each adds its port."""
+    """The options that all small services have; each has a port of its own by default."""
 
+    port: int = usage.option(8800, "-p", help="TCP port to listen on", ge=0, le=65535)
     interface: str = usage.option("", help="address to listen on; without it, all of this machine's")
     udp: bool = usage.option(
         False,
@@ -24,12 +25,11 @@ class SmallOptions(usage.Options):
 
 def listen(
     app: Application,
-    port: int,
     config: SmallOptions,
     protocol: type[Protocol],
     datagrams: type[DatagramProtocol],
 ) -> None:
     """Let ``app`` listen with ``protocol``, and on UDP with ``datagrams`` if that was asked for."""
-    app.listenTCP(port, protocol, interface=config.interface)
+    app.listenTCP(config.port, protocol, interface=config.interface)
     if config.udp:
-        app.listenUDP(port, datagrams, interface=config.interface)
+        app.listenUDP(config.port, datagrams, interface=config.interface)

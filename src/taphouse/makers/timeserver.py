@@ -5,7 +5,6 @@ The protocol is `taphouse.protocols.Time`'s; nothing is remembered.  It must not
 
 from __future__ import annotations
 
-from taphouse import usage
 from taphouse.app import Application
 from taphouse.makers.small import SmallOptions, listen
 from taphouse.protocols import Time, TimeUDP
@@ -18,9 +17,9 @@ description = "Tell the seconds since 1900 (RFC 868)"
 class Options(SmallOptions):
     """Tell the seconds since 1900 (RFC 868)."""
 
-    port: int = usage.option(8837, "-p", help="TCP port to listen on", ge=0, le=65535)
+    port = 8837
 
 
 def updateApplication(app: Application, config: Options) -> None:
     """Add the server to ``app``."""
-    listen(app, config.port, config, Time, TimeUDP)
+    listen(app, config, Time, TimeUDP)

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from taphouse.app import Factory
 from taphouse.durable import durable
+from taphouse.errors import ConfigurationError
 from taphouse.makers.kv.database import Database
 from taphouse.makers.kv.door import Door, Password
 from taphouse.makers.kv.requests import Budget
@@ -53,7 +54,7 @@ class Keyspace(Factory, name="kv.Keyspace", config=("password",)):
         """Count from here, and read the password: a start without it fails.
 
         Raises:
-            TaphouseError: if it cannot be read.
+            ConfigurationError: if it cannot be read, or is empty.
         """
         self.statistics.started_s = time.monotonic()
         self._v_door = None
@@ -64,8 +65,10 @@ class Keyspace(Factory, name="kv.Keyspace", config=("password",)):
         """Who may come in; the password is read once in a life of the server."""
         door = self._v_door
         if door is None:
-            password = self.password
-            door = self._v_door = Door(None if password is None else password.reveal())
+            password = None if self.password is None else self.password.reveal()
+            if password == "":
+                raise ConfigurationError("the password of kv is empty", cure="write one into its file")
+            door = self._v_door = Door(password)
         return door
 
     def sessions(self) -> tuple[Session, ...]:

@@ -125,7 +125,7 @@ OVERFLOW = "ERR increment or decrement would overflow"
 SYNTAX = "ERR syntax error"
 TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
 UNKNOWN_HELLO = (
-    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH "
+    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH "
     "<user> <pass> option can be used to authenticate the client and select the RESP protocol version at "
     "the same time"
 )

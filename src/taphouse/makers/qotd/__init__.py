@@ -23,7 +23,7 @@ description = "Send a quote of a fortune file (RFC 865)"
 class Options(SmallOptions):
     """Send a quote of a fortune file (RFC 865)."""
 
-    port: int = usage.option(8817, "-p", help="TCP port to listen on", ge=0, le=65535)
+    port = 8817
     file: usage.ExistingFile = usage.option(help="the quotes; read again when it changes")
     separator: str = usage.option(
         AUTO, help="what a line between two quotes is; line: each line is a quote; auto: % if there is one"

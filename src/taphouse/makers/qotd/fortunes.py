@@ -95,10 +95,11 @@ def _read_file(path: str) -> tuple[Signature, bytes]:
     try:
         # Not blocking: a FIFO would have us wait for somebody to write.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(descriptor)
+            raise ConfigurationError(f"{path} is no regular file", cure="give a file of quotes")
         with open(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise ConfigurationError(f"{path} is no regular file", cure="give a file of quotes")
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise ConfigurationError(
