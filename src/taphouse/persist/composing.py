@@ -241,10 +241,11 @@ class _Composer:
             ]
             if columns[3] not in KINDS:
                 raise Problem(f"{columns[3]!r:.40} is none of {', '.join(KINDS)}", "kind", *place)
+            version = expect(entry.get("version"), int, "version", *place)
             try:
-                record = make_class([*columns, expect(entry.get("version"), int, "version", *place)])
+                record = make_class([*columns, version])
             except CodecError as error:
-                raise Problem(str(error), *(() if isinstance(error, Problem) else place)) from error
+                raise Problem(str(error), *place) from error
             if record in by_key.values():
                 raise Problem("is there twice", *place)
             if record.version >= 1 << 31 or any(map(_is_unwritable, columns)):
