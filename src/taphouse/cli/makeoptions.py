@@ -44,11 +44,15 @@ _GONE = {
 """Options of 2002 that mean nothing any more, with what to do instead."""
 
 
-def make_parser() -> Parser:
-    """Return the parser of `mktap`'s own options."""
+def make_parser(prog: str = "mktap") -> Parser:
+    """Return the parser of `mktap`'s own options.
+
+    Args:
+        prog: how the command begins.
+    """
     parser = Parser(
-        "mktap",
-        usage="mktap [options] TYPE [options of the type]",
+        prog,
+        usage=f"{prog} [options] TYPE [options of the type]",
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
     )

@@ -33,15 +33,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     return end_with(code) if argv is None else code
 
 
-def run(arguments: list[str]) -> int:
-    """Do what ``arguments`` ask for; returns the exit code."""
+def run(arguments: list[str], prog: str = "mktap") -> int:
+    """Do what ``arguments`` ask for.
+
+    Args:
+        arguments: without the command's name.
+        prog: how the command begins.
+
+    Returns:
+        The exit code.
+    """
     if not arguments:
         from taphouse.cli.typelist import describe_types
         from taphouse.plugins import find_makers
 
         print("\n".join(describe_types(find_makers())))
         return 0
-    parser = make_parser()
+    parser = make_parser(prog)
     line = read_line(_with_update_first(arguments), parser)
     if line.wants_help and line.name is None and not line.rest:
         parser.print_help()

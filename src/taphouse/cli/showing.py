@@ -199,9 +199,18 @@ def _plan_lines(plan: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     script = plan.get("script")
     if isinstance(script, Mapping):
         yield "code", f"{script.get('module') or 'modules'} in {script.get('folder')}"
+    for entry in plan.get("servers") or ():
+        if isinstance(entry, Mapping):
+            yield "server", f"{entry.get('name')}, type {entry.get('type')}: {_options(entry.get('options'))}"
     begun = plan.get("begun")
     if isinstance(begun, Mapping):
         yield "begun", f"from {begun.get('from')} at {begun.get('at')}"
+
+
+def _options(options: object) -> str:
+    if not isinstance(options, Mapping):
+        return ""
+    return ", ".join(f"{name}={_short(value)}" for name, value in options.items() if value is not None)
 
 
 def _print_table(rows: list[tuple[str, str]], indent: int = 2) -> None:

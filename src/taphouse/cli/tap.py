@@ -18,6 +18,7 @@ from taphouse.errors import UsageError
 __all__ = ["VERBS", "main", "verb_parser"]
 
 VERBS = {
+    "make": "make a tap for a server of some type (mktap)",
     "run": "run a tap or Python code in the foreground",
     "start": "start a server in the background, going on from its state",
     "stop": "stop a running server and wait until it is gone",
@@ -25,6 +26,11 @@ VERBS = {
     "show": "show what a tap holds, without running its code",
     "check": "say whether the installed code can run a tap",
     "backup": "copy the state of a running or stopped server",
+    "restore": "put a backup back in a stopped server's place",
+    "get": "print one value of a tap's state",
+    "set": "change one value of a stopped server's state",
+    "convert": "convert a tap to JSON and back (tapconvert)",
+    "completion": "let a shell complete commands, options and names",
 }
 """Each verb with what `tap --help` says of it; `taphouse.cli.verbs.<verb>` is its module."""
 

@@ -7,6 +7,7 @@ hostile it is, the output is bounded.
 from __future__ import annotations
 
 from taphouse.cli.parsing import Parser, whole
+from taphouse.errors import UsageError
 
 __all__ = ["make_parser", "run"]
 
@@ -15,6 +16,8 @@ examples:
   tap show otk-shutdown.tap       plan, classes, the first objects
   tap show --limit 0 otk.tap      every object
   tap show --json otk.tap | python3 -m json.tool
+  tap show --toml site.tap > site.toml
+                                  the options that mktap was given
 
 The tap of a running server can be shown too: as of its last commit."""
 _DEFAULT_LIMIT = 100
@@ -31,6 +34,9 @@ def make_parser() -> Parser:
     parser.add_argument("file", metavar="FILE.tap", help="a seed or state tap")
     parser.add_argument("--json", action="store_true", help="as one JSON document")
     parser.add_argument(
+        "--toml", action="store_true", help="the servers and their options, as mktap --from builds them again"
+    )
+    parser.add_argument(
         "--limit",
         type=whole,
         default=_DEFAULT_LIMIT,
@@ -44,6 +50,15 @@ def make_parser() -> Parser:
 def run(arguments: list[str]) -> int:
     """Show the tap that ``arguments`` name."""
     options = make_parser().parse(arguments)
+
+    if options.toml:
+        if options.json:
+            raise UsageError("--json and --toml contradict each other", cure="give one of them")
+        from taphouse.cli.serverfile import write_server_file
+        from taphouse.persist import read_info
+
+        print(write_server_file(read_info(options.file).plan, options.file), end="")
+        return 0
 
     from taphouse.cli.showing import describe_tap, print_tap
 
