@@ -82,6 +82,20 @@ def make_parser(prog: str = "mktap") -> Parser:
     group.add_argument(
         "--dry-run", action="store_true", help="with --update: say what would change, and change nothing"
     )
+    group.add_argument(
+        "--drop",
+        metavar="NAME",
+        action="append",
+        help="with --update: forget the stored object NAME that is not built any more (repeatable)",
+    )
+    group.add_argument(
+        "--allow-module",
+        dest="allow_modules",
+        metavar="MODULE",
+        action="append",
+        help="let the tap name classes of an installed MODULE that declares no taphouse entry point"
+        " (repeatable)",
+    )
     group = parser.add_argument_group("where options come from")
     group.add_argument("--config", metavar="FILE.toml", help="read options of the type from FILE.toml")
     group.add_argument(

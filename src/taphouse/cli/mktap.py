@@ -99,8 +99,7 @@ def _make(parser: Parser, line: MakeLine, kind: str) -> Iterable[str]:
         return _help_of(maker, parser)
     own = _own(parser, line)
     refuse_together(own, ("append", "output"), ("append", "force"))
-    if own.dry_run:
-        raise UsageError("--dry-run is of --update alone", cure="--print-config shows what would be used")
+    _refuse_of_update(own)
     parsed = _parse(maker, line.rest, own.config)
     if own.print_config:
         return [_table(parsed)]
@@ -110,7 +109,10 @@ def _make(parser: Parser, line: MakeLine, kind: str) -> Iterable[str]:
 
     spec = ServerSpec(maker.entry.name, maker, parsed.options)
     wish = _wish(own)
-    lines = append_server(spec, own.append, wish) if own.append is not None else make_tap([spec], wish)
+    if own.append is not None:
+        lines = append_server(spec, own.append, wish, allowed=own.allow_modules or ())
+    else:
+        lines = make_tap([spec], wish)
     return [] if own.quiet else lines
 
 
@@ -193,7 +195,8 @@ def _make_from_file(own: argparse.Namespace, line: MakeLine) -> Iterable[str]:
             f"--from {own.source_file} names all servers, and {line.name} is one more",
             cure=f"add it to the file, or afterwards with -a FILE.tap {line.name}",
         )
-    refuse_together(own, ("source_file", "append"), ("source_file", "config"), ("source_file", "dry_run"))
+    refuse_together(own, ("source_file", "append"), ("source_file", "config"))
+    _refuse_of_update(own)
 
     from taphouse.cli.newtap import make_tap
     from taphouse.cli.serverfile import read_server_file
@@ -233,18 +236,32 @@ def _update(parser: Parser, line: MakeLine, path: str) -> Iterable[str]:
     if line.wants_help:
         return _help_of(maker, parser)
     own = _own(parser, line)
-    refuse_together(
-        own,
-        *(("update", other) for other in ("append", "source_file", "output", "appname", "force")),
-    )
+    refuse_together(own, *(("update", other) for other in _NOT_WITH_UPDATE))
+    for name in ("uid", "gid", "durability"):
+        if getattr(own, name) is not None:
+            raise UsageError(
+                f"--{name} is of a tap that is made, not of one that is updated",
+                cure=f"give it to twistd: twistd -f {path} --{name} {getattr(own, name)}",
+            )
     parsed = _parse(maker, line.rest, own.config, stored=entry["options"])
     if own.print_config:
         return [_table(parsed)]
 
     from taphouse.cli.updating import update_tap
 
-    report = update_tap(path, str(entry["name"]), parsed, dry_run=own.dry_run)
-    return [] if own.quiet and not own.dry_run else report.lines
+    report = update_tap(
+        path,
+        str(entry["name"]),
+        parsed.options,
+        dry_run=own.dry_run,
+        drop=own.drop or (),
+        allow_modules=own.allow_modules or (),
+    )
+    gone = [f"stored option {name} is none of type {maker.entry.name} any more" for name in parsed.forgotten]
+    return [] if own.quiet and not own.dry_run else [*gone, *report.lines()]
+
+
+_NOT_WITH_UPDATE = ("append", "source_file", "output", "appname", "force")
 
 
 # --- mktap's own options --------------------------------------------------------------------------
@@ -266,6 +283,12 @@ def _check_own(own: argparse.Namespace) -> None:
             check_application_name(own.appname)
         except ConfigurationError as error:
             raise UsageError(f"--appname: {error.message}", cure=error.cure) from None
+
+
+def _refuse_of_update(own: argparse.Namespace) -> None:
+    for name in ("dry_run", "drop"):
+        if getattr(own, name):
+            raise UsageError(f"--{name.replace('_', '-')} is of --update", cure="leave it out")
 
 
 def _wish(own: argparse.Namespace, described: Wish | None = None) -> Wish:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from taphouse.app import Application
@@ -64,13 +64,14 @@ def make_tap(specs: Sequence[ServerSpec], wish: Wish) -> list[str]:
     return [*_about(path, app, servers, placed), *_about_state(path, app.name), _next(path, placed)]
 
 
-def append_server(spec: ServerSpec, path: str, wish: Wish) -> list[str]:
+def append_server(spec: ServerSpec, path: str, wish: Wish, *, allowed: Iterable[str] = ()) -> list[str]:
     """Add a server to a tap, made anew if it does not exist, and return what to say about it.
 
     Args:
         spec: the server; it gets another name if its own is taken.
         path: of the tap.
         wish: what was asked of the tap.
+        allowed: modules, as by ``--allow-module``.
 
     Raises:
         UsageError: the tap holds an application of another name.
@@ -81,7 +82,7 @@ def append_server(spec: ServerSpec, path: str, wish: Wish) -> list[str]:
         return make_tap([spec], replace(wish, output=path))
     from taphouse.cli.reopening import reopened
 
-    with reopened(path) as tap:
+    with reopened(path, allowed=allowed) as tap:
         app = tap.application
         if wish.appname not in (None, app.name):
             raise UsageError(
