@@ -194,6 +194,9 @@ def test_a_disk_that_hangs_holds_up_nobody_for_long(file, monkeypatch):
         file.write_text("new\n")
         clock.now_s += 1.0
         await asyncio.gather(*(made.look() for _ in range(10)))  # who all share one look
+        monkeypatch.setattr(shelf, "PATIENCE_S", 60.0)
+        clock.now_s += 61.0
+        await made.look()  # who comes later does not wait at all
         released.set()
         await made.begin_look()
         return made.quotes

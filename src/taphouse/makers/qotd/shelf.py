@@ -17,7 +17,7 @@ from taphouse.makers.qotd.fortunes import Fortunes, Signature, Source, signature
 __all__ = ["Shelf"]
 
 LOOK_EVERY_S = 1.0
-PATIENCE_S = 1.0  # a disk that hangs must not hold up clients
+PATIENCE_S = 5.0  # who comes later while a disk hangs does not wait at all
 # A file may change again without a new time within the resolution of its file system's clock.
 _SETTLED_S = 2.0
 
@@ -38,7 +38,7 @@ class Shelf:
         self._fortunes: Fortunes | None = None
         self._seen: Signature | None = None
         self._trouble = ""
-        self._looked_s = 0.0
+        self._looked_s = self._began_s = 0.0
         self._look: asyncio.Task[None] | None = None
 
     @property
@@ -63,11 +63,13 @@ class Shelf:
     async def look(self) -> None:
         """Return when the file has been looked at, if it is due; never raises."""
         if self.is_due:
-            await asyncio.wait({self.begin_look()}, timeout=PATIENCE_S)
+            look = self.begin_look()
+            await asyncio.wait({look}, timeout=max(0.0, self._began_s + PATIENCE_S - self._clock()))
 
     def begin_look(self) -> asyncio.Task[None]:
         """Look at the file in the background; who comes meanwhile shares the look."""
         if self._look is None or self._look.done():
+            self._began_s = self._clock()
             self._look = asyncio.get_running_loop().create_task(self._look_once())
         return self._look
 
@@ -82,7 +84,7 @@ class Shelf:
         except Exception as trouble:
             if str(trouble) != self._trouble:
                 self._trouble = str(trouble)
-                _log.error("%s; going on with the %d quotes from before", trouble, len(self.quotes))
+                _log.error("%s; going on with the %s from before", trouble, _count(len(self.quotes)))
         else:
             if found is not None:
                 self._put(found)
