@@ -15,7 +15,7 @@ from pathlib import Path
 from taphouse.errors import CannotCreateError
 from taphouse.persist import Store, TapInfo, TapLock, copy_tap_files, create_state, open_state, read_info
 
-__all__ = ["copy_stopped", "opened_copy"]
+__all__ = ["copy_closed", "copy_stopped", "opened_copy"]
 
 
 @contextmanager
@@ -41,6 +41,23 @@ def opened_copy(path: str) -> Iterator[tuple[TapInfo, Store]]:
                 store.abandon()
         finally:
             lock.release()
+
+
+def copy_closed(path: str, target: str) -> TapInfo:
+    """Copy a tap on which no server runs into one whole, closed file on which none ever ran.
+
+    Raises:
+        TapError: if it is damaged, foreign or newer.
+        CannotCreateError: if the copy cannot be written.
+    """
+    info = read_info(path)
+    if info.role == "seed":
+        _copy_file(path, target)
+        return info
+    with opened_copy(path) as (_, store):
+        store.fold()
+        store.backup(Path(target))
+    return info
 
 
 def copy_stopped(path: str, target: str) -> TapInfo:

@@ -87,8 +87,13 @@ def stop_server(which: str, timeout_s: float) -> str:
     return f"{entry.name} (PID {pid}) has stopped."
 
 
-def back_up(which: str, copy: str) -> str:
+def back_up(which: str, copy: str, *, fresh: bool = False) -> str:
     """Copy the state of a server, running or stopped, and return what to say.
+
+    Args:
+        which: a running server's name, or a tap.
+        copy: the file to make.
+        fresh: also of a stopped one make a file that shows whether a server ran on it since.
 
     Raises:
         CannotCreateError: a file is there already, or cannot be made.
@@ -101,7 +106,7 @@ def back_up(which: str, copy: str) -> str:
     if entry is not None and entry.tap:
         facts = ask(entry, "backup", {"path": target}, timeout=_BACKUP_TIMEOUT_S)
         return f"{copy}: {entry.name} as of epoch {facts.get('epoch', '?')}, while it runs."
-    from taphouse.cli.copying import copy_stopped
+    from taphouse.cli.copying import copy_closed, copy_stopped
 
-    info = copy_stopped(which, target)
+    info = copy_closed(which, target) if fresh else copy_stopped(which, target)
     return f"{copy}: {info.name} as of epoch {info.epoch}."

@@ -30,15 +30,18 @@ if TYPE_CHECKING:
     from taphouse.persist.exchanging import write_document as write_document
     from taphouse.persist.freezer import Freezer as Freezer
     from taphouse.persist.inert import Inert as Inert
+    from taphouse.persist.instances import instance_state as instance_state
     from taphouse.persist.locks import TapLock as TapLock
     from taphouse.persist.null import NullStore as NullStore
     from taphouse.persist.places import check_place as check_place
     from taphouse.persist.reading import TapInfo as TapInfo
     from taphouse.persist.reading import copy_tap_files as copy_tap_files
     from taphouse.persist.reading import read_info as read_info
+    from taphouse.persist.reading import read_unused as read_unused
     from taphouse.persist.renewing import Renewal as Renewal
     from taphouse.persist.renewing import rehearse_state as rehearse_state
     from taphouse.persist.renewing import renew_state as renew_state
+    from taphouse.persist.replacing import remove_tap as remove_tap
     from taphouse.persist.replacing import replace_tap as replace_tap
     from taphouse.persist.replacing import set_aside as set_aside
     from taphouse.persist.seeding import write_seed as write_seed
@@ -78,16 +81,19 @@ __all__ = [
     "create_state",
     "digest_states",
     "find_durables",
+    "instance_state",
     "open_state",
     "parse_document",
     "put_in_place",
     "read_document",
     "read_info",
     "read_objects",
+    "read_unused",
     "refuse_state",
     "rehearse_state",
     "render_document",
     "renew_state",
+    "remove_tap",
     "replace_tap",
     "set_aside",
     "thaw",
@@ -114,12 +120,13 @@ if not TYPE_CHECKING:  # a type checker knows every name; it should miss the oth
             ],
             "freezer": ["Freezer"],
             "inert": ["Inert"],
+            "instances": ["instance_state"],
             "locks": ["TapLock"],
             "null": ["NullStore"],
             "places": ["check_place"],
-            "reading": ["TapInfo", "copy_tap_files", "read_info"],
+            "reading": ["TapInfo", "copy_tap_files", "read_info", "read_unused"],
             "renewing": ["Renewal", "rehearse_state", "renew_state"],
-            "replacing": ["replace_tap", "set_aside"],
+            "replacing": ["remove_tap", "replace_tap", "set_aside"],
             "seeding": ["write_seed"],
             "showing": ["InertObject", "check_integrity", "read_objects"],
             "store": ["SqliteStore"],

@@ -23,7 +23,7 @@ from taphouse.persist.schema import FORMAT, PAGE_SIZE, Mark
 from taphouse.persist.walfile import WalScan, scan_wal
 from taphouse.value import Value, field
 
-__all__ = ["TapInfo", "copy_tap_files", "info_of", "load_image", "private_folder", "read_info"]
+__all__ = ["TapInfo", "copy_tap_files", "info_of", "load_image", "private_folder", "read_info", "read_unused"]
 
 _CURE_WAL: Final = (
     "put the -wal file that lay beside it back, or restore a backup: without it the tap is older than it was"
@@ -277,4 +277,19 @@ def read_info(path: str | os.PathLike[str]) -> TapInfo:
     with damage_as_tap_error(name):
         if 1 not in {oid for oid, _cid, _state in image.rows()} and image.meta.next_oid > 1:
             raise CodecError("there is no root object")
+    return info_of(image, name)
+
+
+def read_unused(path: str | os.PathLike[str]) -> TapInfo | None:
+    """Read what a backup says about itself; None if a server has run on it since it was made.
+
+    Raises:
+        TapError: if it is damaged, foreign or newer.
+        NotPermittedError: if it may not be read.
+    """
+    name = Path(path)
+    image = load_image(name)
+    # What opens a tap for writing leaves the session that was there before as the one before.
+    if image.mark.is_open or image.mark.previous:
+        return None
     return info_of(image, name)

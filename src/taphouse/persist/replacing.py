@@ -23,7 +23,7 @@ from taphouse.persist.places import failure_of
 from taphouse.persist.reading import load_image
 from taphouse.value import replace
 
-__all__ = ["bring_back", "replace_tap", "set_aside", "settle_tap"]
+__all__ = ["bring_back", "remove_tap", "replace_tap", "set_aside", "settle_tap"]
 
 
 def settle_tap(path: Path) -> None:
@@ -129,6 +129,20 @@ def replace_tap(
                 kept.unlink(missing_ok=True)
             raise
         return kept
+
+
+def remove_tap(path: str | os.PathLike[str]) -> None:
+    """Remove a tap that nobody needs, durably.
+
+    Raises:
+        AlreadyRunningError: if a server runs on it.
+        CannotCreateError, NotPermittedError, StorageError: if it cannot be removed.
+    """
+    name = Path(os.path.realpath(path))
+    with _locked(name), _moving(name):
+        wal_path(name).unlink(missing_ok=True)
+        name.unlink()
+        sync_folder(name.parent)
 
 
 def _free_name(path: Path) -> Path:
