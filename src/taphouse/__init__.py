@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from taphouse import errors as errors
+    from taphouse import usage as usage
     from taphouse.app import Application as Application
     from taphouse.app import ClientFactory as ClientFactory
     from taphouse.app import DatagramFactory as DatagramFactory
@@ -45,6 +46,7 @@ _ROOMS = {
     "durable": "taphouse.durable",
     "errors": "",
     "register": "taphouse.durable",
+    "usage": "",
 }
 
 __all__ = [  # noqa: PLE0604 - the table above, so that the two cannot differ
