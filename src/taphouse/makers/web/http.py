@@ -19,6 +19,7 @@ __all__ = ["HttpConnection", "QuietWebSocketConnection", "Shared", "Timers", "We
 _MOST_HEAD_BYTES: Final = 128 * 1024
 _IDLE_GRACE_S: Final = 0.1
 """A request that is on its way when a stop begins is read in this time."""
+_LINGER_S: Final = 1.0
 _NEW_GRACE_S: Final = 1.0
 """Who has connected right before a stop may still ask once."""
 
@@ -78,6 +79,7 @@ class HttpConnection(HttpToolsProtocol):
         super().__init__(config, shared, app_state, timers)
         self.access_log = access_log
         self.is_draining = False
+        self.is_refused = False
         self.waits_since: float | None = timers.time()
         """When the head of the request began that is not complete; None while none is under way."""
         self.idle_since: float | None = None
@@ -92,6 +94,8 @@ class HttpConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand what has arrived to the parser."""
+        if self.is_refused:
+            return
         self._run(_feed, self, data)
         scope = self.scope
         if scope is None or "method" not in scope:  # uvicorn puts it there when the head is complete
@@ -122,12 +126,19 @@ class HttpConnection(HttpToolsProtocol):
             self.refuse(b"431 Request Header Fields Too Large")
 
     def refuse(self, status: bytes) -> None:
-        """Answer a request whose head does not end, and hang up."""
-        if not self.transport.is_closing():
-            self.transport.write(
-                b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-            )
-            self.transport.close()
+        """Answer a request whose head does not end, and hang up.
+
+        What still comes is read for a moment: closing a socket with unread data resets it, and the answer
+        would be lost.
+        """
+        if self.is_refused or self.transport.is_closing():
+            return
+        self.is_refused = True
+        self.waits_since = None
+        self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(_LINGER_S, self.transport.close)
 
     def shutdown(self) -> None:
         """A stop begins: finish what is under way, then hang up."""

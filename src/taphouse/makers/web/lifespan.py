@@ -44,7 +44,7 @@ class Lifespan:
         self._events: asyncio.Queue[Message] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
         self._answer: asyncio.Future[Message] | None = None
-        self._was_asked = False
+        self._speaks = False
         self._error: BaseException | None = None
 
     async def start(self) -> None:
@@ -62,7 +62,7 @@ class Lifespan:
             raise
         if answer is not None and answer["type"] == "lifespan.startup.complete":
             return
-        if answer is None and self._mode == "auto" and (not self._was_asked or self._error is None):
+        if answer is None and self._mode == "auto" and not (self._speaks and self._error):
             _log.debug("%s does not speak the lifespan protocol", self._name)
             self._task = None
             return
@@ -126,11 +126,13 @@ class Lifespan:
 
     async def _receive(self) -> Message:
         event = await self._events.get()
-        self._was_asked = True
+        self._speaks = True
         return event
 
     async def _send(self, message: Message) -> None:
-        if self._answer is None or self._answer.done():
+        if not message["type"].startswith("lifespan."):
+            self._speaks = False  # it takes every scope for a request
+        if not self._speaks or self._answer is None or self._answer.done():
             raise RuntimeError(f"unexpected ASGI message {message['type']!r}")
         self._answer.set_result(message)
 
