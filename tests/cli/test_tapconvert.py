@@ -1,0 +1,266 @@
+"""tapconvert, tap get and tap set, as they are typed."""
+
+from __future__ import annotations
+
+import json
+import signal
+import stat
+
+import pytest
+
+from playground import Playground
+from taphouse.cli.changing import get_value, set_value
+from taphouse.cli.converting import convert
+from taphouse.errors import TapError, TaphouseError, UsageError
+from taphouse.persist import read_info
+
+pytestmark = pytest.mark.process
+
+
+def as_json(place: Playground, tap: str) -> dict:
+    return json.loads(place.run("tapconvert", "-i", tap, "-o", "-").stdout)
+
+
+def refused(place: Playground, *command: str, status: int) -> str:
+    """Run what must be refused, in one line that changes no file; return that line."""
+    before = {name: (place.folder / name).read_bytes() for name in place.files()}
+    done = place.run(*command, status=status)
+    assert done.stdout == "" and done.stderr.count("\n") == 1
+    assert {name: (place.folder / name).read_bytes() for name in place.files()} == before
+    return done.stderr
+
+
+def test_check_45_taps_of_each_format_and_back_run_alike(state: Playground) -> None:
+    """A seed and a state: to JSON, to a tap, to JSON, each the same; what comes out serves on the port."""
+    for tap in ("otk-start.tap", "otk-shutdown.tap"):
+        json_name, made = tap.replace(".tap", ".json"), f"made-{tap}"
+        state.run("tapconvert", "-i", tap, "-o", json_name)
+        state.run("tapconvert", "-i", json_name, "-o", made)
+        state.run("tapconvert", "-i", made, "-o", "again.json")
+        assert state.read("again.json") == state.read(json_name)
+    assert state.run("tap", "check", "made-otk-start.tap").returncode == 0
+    (state.folder / "otk-shutdown.tap").unlink()
+    state.run("twistd", "-f", "made-otk-start.tap")
+    assert [state.ask(8123), state.ask(8123)] == [b"0\n", b"1\n"]
+    state.kill()
+    state.run("twistd", "-f", "made-otk-shutdown.tap")
+    assert state.ask(8123) == b"1\n"
+    state.kill()
+
+
+def test_the_port_can_be_edited_if_plan_and_state_agree(state: Playground) -> None:
+    state.run("tapconvert", "-i", "otk-start.tap", "-o", "otk.json")
+    text = state.read("otk.json")
+    old, new = str(state.port(8123)), str(state.port(8124))
+    (state.folder / "otk.json").write_text(text.replace(f'"port": {old}', f'"port": {new}', 1))
+    said = refused(state, "tapconvert", "-i", "otk.json", "-o", "new.tap", status=78)
+    assert f"otk.json: plan.listeners[0].label: 'tcp:127.0.0.1:{old}'" in said
+    (state.folder / "otk.json").write_text(
+        text.replace(f":{old}", f":{new}").replace(f'"port": {old}', f'"port": {new}', 1)
+    )
+    said = refused(state, "tapconvert", "-i", "otk.json", "-o", "new.tap", status=78)
+    assert f"plan.listeners[0].port: {new}, but objects.Listener@2.state.port is {old}" in said
+    (state.folder / "otk.json").write_text(text.replace(old, new))
+    state.run("tapconvert", "-i", "otk.json", "-o", "new.tap")
+    (state.folder / "otk-shutdown.tap").unlink()
+    state.run("twistd", "-f", "new.tap")
+    assert state.ask(8124) == b"0\n"
+
+
+WRONG_PLANS = {
+    "a factory that is nowhere": ('"factory": "Keys#1"', '"factory": "Keys#2"', "plan.listeners[0].f"),
+    "a kind that is none": ('"kind": "tcp",\n        "la', '"kind": "x",\n        "la', "plan.listeners[0].k"),
+    "a module that is none": ('"modules": ["', '"modules": ["no module", "', "plan.modules[0]"),
+    "no listener": ('"listeners": [{"$ref": "Listener@2"}]', '"listeners": []', "plan.listeners"),
+    "another name in the state": ('"name": "otk",\n        "uid"', '"name": "x",\n        "uid"', "plan.n"),
+    "another factory": ('{"$ref": "Keys#1"}', '{"$ref": "Application@1"}', "plan.listeners[0].f"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG_PLANS)
+def test_a_plan_that_does_not_fit_is_refused(state: Playground, name: str) -> None:
+    old, new, where = WRONG_PLANS[name]
+    source, target = state.folder / "otk.json", state.folder / "new.tap"
+    convert(str(state.folder / "otk-start.tap"), str(source))
+    text = source.read_text()
+    assert old in text
+    source.write_text(text.replace(old, new))
+    with pytest.raises(TapError) as wrong:
+        convert(str(source), str(target))
+    assert str(wrong.value).startswith(f"{source}: {where}")
+    assert not target.exists()
+
+
+def test_json_that_is_none_is_told_with_line_and_column(state: Playground) -> None:
+    (state.folder / "otk.json").write_text('{\n  "document": 1,,\n}')
+    assert refused(state, "tapconvert", "-i", "otk.json", "-o", "new.tap", status=78).startswith(
+        "tapconvert: otk.json: line 2, column 17: "
+    )
+
+
+def test_formats_are_told_by_suffix_or_by_option(state: Playground) -> None:
+    (state.folder / "otk-start.tap").rename(state.folder / "otk")
+    assert "-f tap or -f json" in refused(state, "tapconvert", "-i", "otk", "-o", "otk.json", status=64)
+    state.run("tapconvert", "-f", "tap", "-i", "otk", "-t", "json", "-o", "text")
+    state.run("tapconvert --typein json --typeout tap -i - -o made < text")
+    assert read_info(state.folder / "made").lineage == read_info(state.folder / "otk").lineage
+    assert "-o OUT is missing" in refused(state, "tapconvert", "-i", "otk", status=64)
+    assert "not a stream" in refused(
+        state, "tapconvert", "-i", "text", "-f", "json", "-t", "tap", "-o", "-", status=64
+    )
+    assert "nothere.json: cannot be read" in refused(
+        state, "tap", "convert", "-i", "nothere.json", "-o", "x.tap", status=78
+    )
+
+
+def test_state_is_written_over_only_by_force_and_kept(state: Playground) -> None:
+    state.run("tapconvert", "-i", "otk-shutdown.tap", "-o", "otk.json")
+    said = refused(state, "tapconvert", "-i", "otk.json", "-o", "otk-shutdown.tap", status=78)
+    assert "otk-shutdown.tap: holds state of otk" in said and "--force" in said
+    before = (state.folder / "otk-shutdown.tap").read_bytes()
+    said = state.run("tapconvert", "--force", "-i", "otk.json", "-o", "otk-shutdown.tap").stdout
+    assert "What was there is otk-shutdown.tap.1 now." in said
+    assert (state.folder / "otk-shutdown.tap.1").read_bytes() == before
+    said = refused(state, "tapconvert", "-i", "otk.json", "-t", "json", "-o", "otk-shutdown.tap", status=73)
+    assert "is a tap, and JSON was to be written" in said
+
+
+def test_json_is_as_private_as_its_tap(state: Playground) -> None:
+    (state.folder / "otk-start.tap").chmod(0o640)
+    state.run("tapconvert", "-i", "otk-start.tap", "-o", "otk.json")
+    assert stat.S_IMODE((state.folder / "otk.json").stat().st_mode) == 0o640
+
+
+def test_the_tap_of_a_running_server_is_converted_as_of_its_last_commit_and_not_replaced(
+    state: Playground,
+) -> None:
+    state.run("twistd", "-f", "otk-shutdown.tap")
+    assert state.ask(8123) == b"1\n"
+    assert as_json(state, "otk-shutdown.tap")["objects"]["Keys#1"]["state"]["nextkey"] == 2
+    assert state.run("tap", "get", "otk-shutdown.tap", "Keys#1.nextkey").stdout == "2\n"
+    state.run("tapconvert", "-i", "otk-shutdown.tap", "-o", "otk.json")
+    for command in (
+        ["tapconvert", "--force", "-i", "otk.json", "-o", "otk-shutdown.tap"],
+        ["tap", "set", "otk-shutdown.tap", "Keys#1.nextkey", "7"],
+    ):
+        said = state.run(*command, status=75).stderr
+        assert said.count("\n") == 1 and str(state.pid()) in said
+    assert state.ask(8123) == b"2\n"
+
+
+def test_set_changes_one_value_of_a_killed_server_and_keeps_the_rest(state: Playground) -> None:
+    state.run("twistd", "-f", "otk-shutdown.tap")
+    assert state.ask(8123) == b"1\n"
+    state.kill(signal.SIGKILL)
+    before = read_info(state.folder / "otk-shutdown.tap")
+    assert before.is_open
+    (state.folder / "otk.py").rename(state.folder / "away.py")
+    said = state.run("tap", "set", "otk-shutdown.tap", "Keys#1.nextkey", "--dry-run", "70").stdout
+    assert said == "Keys#1.nextkey: 2 -> 70; nothing was written\n"
+    assert (
+        state.run("tap", "set", "otk-shutdown.tap", "Keys#1.nextkey", "70").stdout
+        == "Keys#1.nextkey: 2 -> 70\n"
+    )
+    after = read_info(state.folder / "otk-shutdown.tap")
+    assert (after.epoch, after.lineage, after.is_open) == (before.epoch + 1, before.lineage, False)
+    assert "otk-shutdown.tap-wal" not in state.files() and "otk-shutdown.tap.1" not in state.files()
+    (state.folder / "away.py").rename(state.folder / "otk.py")
+    state.run("twistd", "-f", "otk-shutdown.tap")
+    assert state.ask(8123) == b"70\n"
+
+
+def test_a_seed_is_refused_over_a_state_that_was_only_set(state: Playground) -> None:
+    """A change by hand is a commit: no start from the seed throws it away."""
+    state.run("tap", "set", "otk-shutdown.tap", "Keys#1.nextkey", "70")
+    assert "holds newer state" in state.run("twistd", "-f", "otk-start.tap", status=78).stderr
+
+
+NOT_SET = [
+    (["Keys#1.nextkey", "7.5"], 64, "Keys#1.nextkey is a whole number (1), and the new value a float"),
+    (["Keys#1.nextkey", "seven"], 64, "Keys#1.nextkey: the new value is no JSON: column 1: Expecting value"),
+    (["Keys#1.nxtkey", "7"], 64, "Keys#1 has no attribute 'nxtkey'; there is nextkey"),
+    (["Keys1.nextkey", "7"], 64, "there is no object 'Keys1'; there is Keys#1"),
+    (["Keys#1", "7"], 64, "Keys#1 is a whole object; name one of its values"),
+    (["Keys#1.nextkey[0]", "7"], 64, "Keys#1.nextkey is a whole number, which has no entries to name"),
+    (["Keys#1.nextkey.x", "7"], 64, "Keys#1.nextkey is a whole number, which has no attributes"),
+    (["Keys#1[0", "7"], 64, "'[0' is no step; write [0] or [\"key\"], in JSON"),
+    (["Keys#1.nextkey", "[]", "dict"], 64, "the new value is a list, not a dict"),
+    (["Keys#1.nextkey", '{"$ref": "Keys#2"}', "dict"], 64, "the new value is a ref, not a dict"),
+    (["Keys#1.nextkey", '{"$int": "x"}'], 78, "objects.Keys#1.state.nextkey.$int: is no whole number"),
+    (
+        ["Listener@2.port", "7"],
+        78,
+        "Listener@2.port is configuration, which the plan owns; use mktap --update",
+    ),
+    (
+        ["Application@1.uid", "7"],
+        78,
+        "Application@1.uid is configuration, which the plan owns; use mktap --update",
+    ),
+]
+
+
+@pytest.mark.parametrize(("arguments", "status", "says"), NOT_SET)
+def test_what_cannot_be_set_is_told(state: Playground, arguments: list[str], status: int, says: str) -> None:
+    path = state.folder / "otk-shutdown.tap"
+    before = path.read_bytes()
+    where, value, *kind = arguments
+    with pytest.raises(TaphouseError) as wrong:
+        set_value(str(path), where, value, kind=kind[0] if kind else "")
+    assert says in str(wrong.value)
+    assert wrong.value.exit_code == status
+    assert path.read_bytes() == before
+
+
+WORDS = """\
+from taphouse import Application, Factory, Protocol, durable
+
+@durable
+class User:
+    pass
+
+class Quotes(Factory):
+    protocol = Protocol
+
+quotes = Quotes()
+quotes.words = ["a", "b", ["c", "d"]]
+quotes.motto = "hello"
+quotes.rate = 1.5
+quotes.pair = (1, 2)
+quotes.users = {"ann": User(), 7: "seven"}
+quotes.users["ann"].age = 30
+quotes.big = {f"key {n}": n for n in range(100)}
+app = Application("quotes")
+app.listenTCP(8123, quotes)
+app.save("start")
+"""
+
+
+def test_paths_lead_through_containers_objects_and_references(playground: Playground) -> None:
+    playground.write("quotes.py", WORDS)
+    playground.run("python", "quotes.py")
+    tap = str(playground.folder / "quotes-start.tap")
+    changes = [
+        ("Quotes#1.words[1]", '"B"', '"b" -> "B"'),
+        ("Quotes#1.words[2][-1]", '"D"', '"d" -> "D"'),
+        ("Quotes#1.rate", "2", "1.5 -> 2.0"),
+        ("Quotes#1.pair[0]", "-5", "1 -> -5"),
+        ('Quotes#1.users["ann"].age', "31", "30 -> 31"),
+        ("Quotes#1.users[7]", '"VII"', '"seven" -> "VII"'),
+        ('Quotes#1.big["key 7"]', "77", "7 -> 77"),
+        ("Quotes#1.big", '{"one": 1}', None),
+    ]
+    for path, value, says in changes:
+        said = set_value(tap, path, value)
+        assert says is None or said == f"{path}: {says}"
+        assert get_value(tap, path).strip() == ("2.0" if path.endswith("rate") else value)
+    for path, says in (
+        ('Quotes#1.users["bob"]', 'Quotes#1.users has no key "bob"; there is "ann"'),
+        ("Quotes#1.words[3]", "Quotes#1.words has 3 items, and no 3; count from 0"),
+    ):
+        with pytest.raises(UsageError) as wrong:
+            set_value(tap, path, "1")
+        assert says in str(wrong.value)
+    playground.run("tap", "set", "quotes-start.tap", "Quotes#1.motto", "--type", "text", "as it [is")
+    assert playground.run("tap", "get", "quotes-start.tap", "Quotes#1.motto").stdout == '"as it [is"\n'
+    assert playground.run("tap", "check", "quotes-start.tap").returncode == 0
