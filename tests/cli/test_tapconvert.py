@@ -69,7 +69,7 @@ def test_the_port_can_be_edited_if_plan_and_state_agree(state: Playground) -> No
 
 WRONG_PLANS = {
     "a factory that is nowhere": ('"factory": "Keys#1"', '"factory": "Keys#2"', "plan.listeners[0].f"),
-    "a kind that is none": ('"kind": "tcp",\n        "la', '"kind": "x",\n        "la', "plan.listeners[0].k"),
+    "a kind that is none": ('"kind": "tcp",\n        "la', '"kind": "x",\n        "la', "plan.listeners[0]"),
     "a module that is none": ('"modules": ["', '"modules": ["no module", "', "plan.modules[0]"),
     "no listener": ('"listeners": [{"$ref": "Listener@2"}]', '"listeners": []', "plan.listeners"),
     "another name in the state": ('"name": "otk",\n        "uid"', '"name": "x",\n        "uid"', "plan.n"),
