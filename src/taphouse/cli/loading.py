@@ -241,8 +241,12 @@ class ModuleLoader:
 
 
 def plugin_folders(plan: Mapping[str, Any]) -> list[str]:
-    """Return the folders that the plan of a tap says the makers of its servers lie in."""
-    folders = [entry.get("folder") for entry in plan.get("servers") or () if isinstance(entry, Mapping)]
+    """Return the folders that the plan of a tap names besides its script's.
+
+    Modules that factories import by name lie there, and the makers of its servers.
+    """
+    folders = [*(plan.get("folders") or ())]
+    folders += [entry.get("folder") for entry in plan.get("servers") or () if isinstance(entry, Mapping)]
     return list(dict.fromkeys(folder for folder in folders if folder and isinstance(folder, str)))
 
 

@@ -233,6 +233,7 @@ def modules_to_allow(path: str, plan: Mapping[str, Any], named: Iterable[str]) -
         made = ModuleLoader(path, run_directory=os.getcwd(), allowed=allowed)
         script = plan.get("script") or {}
         made.add_folders([*filter(None, [script.get("folder")]), *plugin_folders(plan)])
+        made.extend_path()
         return made
 
     found: dict[str, None] = {}

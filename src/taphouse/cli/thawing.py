@@ -46,7 +46,6 @@ def import_plan(loader: ModuleLoader, info: TapInfo) -> dict[str, ModuleType]:
     Raises:
         ModuleRefusedError: a module is missing, shadowed or not allowed.
     """
-    loader.add_folders(info.plan.get("folders", ()))
     loader.add_folders(plugin_folders(info.plan))
     loader.extend_path()
     with verbs.quiet():
