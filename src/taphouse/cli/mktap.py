@@ -96,7 +96,7 @@ def _make(parser: Parser, line: MakeLine, kind: str) -> Iterable[str]:
     maker = find_makers().get(kind).load()
     line = add_own_words(line, parser, _spellings(maker))
     if line.wants_help:
-        return _help_of(maker, parser)
+        return _help_of(maker, line.rest, parser)
     own = _own(parser, line)
     refuse_together(own, ("append", "output"), ("append", "force"))
     _refuse_of_update(own)
@@ -116,12 +116,18 @@ def _make(parser: Parser, line: MakeLine, kind: str) -> Iterable[str]:
     return [] if own.quiet else lines
 
 
-def _help_of(maker: Maker, parser: Parser) -> list[str]:
-    """Print the help of a type, and return what mktap has to add to it."""
-    try:
-        _parse(maker, ["--help"], None)
-    except SystemExit:
-        pass
+def _help_of(maker: Maker, words: list[str], parser: Parser) -> list[str]:
+    """Print the help of a type, or of its sub-command in ``words``; return what mktap has to add to it."""
+    from taphouse import usage
+
+    name = maker.entry.name
+    for wanted in ([*words, "--help"], ["--help"]):
+        try:
+            usage.parse(maker.Options, wanted, name=name, prog=f"mktap {name}")
+        except SystemExit:
+            break
+        except UsageError:
+            continue  # who asks for help may have written what is wrong
     theirs = _spellings(maker)
     free = [
         "/".join(names)
@@ -142,7 +148,7 @@ def _spellings(maker: Maker) -> Spellings:
 
     def collect(command: Any) -> None:
         for param in command.params:
-            if param.param_type_name == "option":
+            if param.param_type_name == "option" and "--help" not in param.opts:
                 is_flag = param.is_flag or param.count
                 (flags if is_flag else values).update((*param.opts, *param.secondary_opts))
         for inner in getattr(command, "commands", {}).values():
@@ -234,7 +240,7 @@ def _update(parser: Parser, line: MakeLine, path: str) -> Iterable[str]:
     maker = installed_maker(entry, find_makers(), path=path)
     line = add_own_words(MakeLine(line.own, line.name, words, line.wants_help), parser, _spellings(maker))
     if line.wants_help:
-        return _help_of(maker, parser)
+        return _help_of(maker, line.rest, parser)
     own = _own(parser, line)
     refuse_together(own, *(("update", other) for other in _NOT_WITH_UPDATE))
     for name in ("uid", "gid", "durability"):

@@ -48,6 +48,8 @@ def make_tap(specs: Sequence[ServerSpec], wish: Wish) -> list[str]:
     """
     appname = wish.appname or specs[0].name
     path = wish.output or f"{appname}.tap"
+    if os.path.basename(path) == f"{appname}-shutdown.tap":
+        raise UsageError(f"{path} is where a start keeps the state of {appname}", cure="give another name")
     occupant = look_at(path)
     refusal = occupant.refusal(appname, [spec.type for spec in specs]) if occupant is not None else None
     if refusal is not None and not wish.force:
@@ -118,7 +120,10 @@ def _about(path: str, app: Application, servers: Sequence[Mapping[str, Any]], pl
         parts.append(f"listens on {', '.join(listeners)}")
     if connectors:
         parts.append(f"connects to {', '.join(connectors)}")
-    kept = [f"{placed.kept}: what {path} was before"] if placed.kept else []
+    kept = []
+    if placed.kept:
+        name = os.path.join(os.path.dirname(path), os.path.basename(placed.kept))
+        kept = [f"{name}: what {path} was before"]
     return [*kept, f"{path}: {'; '.join(parts)}"]
 
 
