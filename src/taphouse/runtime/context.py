@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from types import FrameType
 from typing import Any, Protocol, runtime_checkable
@@ -40,14 +40,24 @@ def acting(name: str) -> Iterator[None]:
         _current.reset(token)
 
 
-@contextmanager
-def on_behalf(connection: Labelled) -> Iterator[None]:
+class _OnBehalf:
+    """A class and no generator: every connection pays for it."""
+
+    __slots__ = ("_connection", "_token")
+
+    def __init__(self, connection: Labelled) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        self._token = _current.set(self._connection)
+
+    def __exit__(self, *problem: object) -> None:
+        _current.reset(self._token)
+
+
+def on_behalf(connection: Labelled) -> AbstractContextManager[None]:
     """Mark what is logged by tasks made inside as ``connection``'s."""
-    token = _current.set(connection)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+    return _OnBehalf(connection)
 
 
 def current_context() -> str:
