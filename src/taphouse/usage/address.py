@@ -5,6 +5,7 @@ It must never resolve a name or open a socket.
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any, NamedTuple
 
@@ -72,7 +73,8 @@ class _AddressKind(Kind):
     def accept(self, value: object) -> Address:
         if isinstance(value, Address):
             value = str(value)
-        return Address.of(super().accept(value))
+        address = Address.of(super().accept(value))
+        return Address(path=os.path.abspath(address.path)) if address.path else address
 
     def plain(self, value: Any) -> str:
         return str(value)

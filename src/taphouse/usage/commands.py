@@ -144,7 +144,8 @@ def _params(field: Field, variable: str) -> list[click.Parameter]:
             ),
         ]
     if field.is_flag:
-        names = [*flags[:-1], f"{flags[-1]}/{field.opposites[-1]}", field.name]
+        both = [f"{flag}/{opposite}" for flag, opposite in zip(field.long, field.opposites, strict=True)]
+        names = [*field.short, *both, field.name]
         return [click.Option(names, envvar=variable, **common)]
     if field.is_count:
         option = click.Option([*flags, field.name], count=True, envvar=variable, **common)

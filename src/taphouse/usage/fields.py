@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from taphouse.usage.declaring import REQUIRED
-from taphouse.usage.kinds import BOOL, COUNT, Kind, shown
+from taphouse.usage.kinds import BOOL, COUNT, Kind, refuse, shown
 from taphouse.usage.limits import Limits
 from taphouse.usage.secret import SECRET
 from taphouse.value import Value
@@ -105,7 +105,7 @@ class Field(Value):
         try:
             items = json.loads(text)
         except ValueError as error:
-            raise ValueError(f"{shown(text)} begins like a JSON list but is none: {error}") from None
+            raise ValueError(f"{shown(text)} begins like a JSON list, but: {error}") from None
         return self._within(
             [self.kind.parse(item) if isinstance(item, str) else self.kind.accept(item) for item in items]
         )
@@ -117,7 +117,7 @@ class Field(Value):
         if not self.repeat:
             return self._within(self.kind.accept(value))
         if not isinstance(value, list | tuple):
-            raise ValueError(f"{shown(value)} is no list")
+            refuse(value, "list")
         return self._within([self.kind.accept(item) for item in value])
 
     def from_default(self) -> Any:
@@ -142,7 +142,7 @@ class Field(Value):
         return [self.kind.plain(item) for item in value] if self.repeat else self.kind.plain(value)
 
     def text(self, value: Any) -> str:
-        """Return ``value`` for a reader, secrets masked; for anything but a list or None `from_words` reads it."""
+        """Return ``value`` for a reader, secrets masked."""
         if value is None:
             return ""
         return ", ".join(self.kind.text(item) for item in value) if self.repeat else self.kind.text(value)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 from taphouse.usage.nearest import nearest
 from taphouse.usage.quantities import duration_s, duration_text, size_bytes, size_text
@@ -27,8 +27,15 @@ __all__ = [
     "Duration",
     "Kind",
     "Size",
+    "choices_of",
+    "refuse",
     "shown",
 ]
+
+
+def refuse(value: object, what: str) -> NoReturn:
+    """Raise ValueError: ``value`` is no ``what``."""
+    raise ValueError(f"{shown(value)} is no {what}")
 
 
 def shown(value: object) -> str:
@@ -62,7 +69,7 @@ class Kind:
     def accept(self, value: object) -> Any:
         """Return the value that a program, a TOML file or a plan gives."""
         if not isinstance(value, str):
-            raise ValueError(f"{shown(value)} is no {self.what}")
+            refuse(value, self.what)
         if "\0" in value:
             raise ValueError(f"{shown(value)} holds a NUL")
         try:
@@ -96,12 +103,12 @@ class _Integer(Kind):
     def parse(self, text: str) -> int:
         # More than 4300 digits are refused by int() itself, with a ValueError in its own words.
         if self._written.fullmatch(text.strip()) is None or len(text) > 4000:
-            raise ValueError(f"{shown(text)} is no {self.what}")
+            refuse(text, self.what)
         return int(text)
 
     def accept(self, value: object) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
-            raise ValueError(f"{shown(value)} is no {self.what}")
+            refuse(value, self.what)
         return int(value)
 
 
@@ -115,7 +122,7 @@ class _Count(_Integer):
     def accept(self, value: object) -> int:
         number = super().accept(value)
         if not 0 <= number <= 255:
-            raise ValueError(f"{shown(value)} is no {self.what}")
+            refuse(value, self.what)
         return number
 
 
@@ -133,7 +140,7 @@ class _Float(Kind):
 
     def accept(self, value: object) -> float:
         if not isinstance(value, int | float) or isinstance(value, bool):
-            raise ValueError(f"{shown(value)} is no {self.what}")
+            refuse(value, self.what)
         try:
             number = float(value)
         except OverflowError:
@@ -164,7 +171,7 @@ class _Bool(Kind):
 
     def accept(self, value: object) -> bool:
         if not isinstance(value, bool):
-            raise ValueError(f"{shown(value)} is neither true nor false")
+            refuse(value, "true or false")
         return value
 
     def text(self, value: bool) -> str:
@@ -181,7 +188,7 @@ class _Duration(_Float):
     def accept(self, value: object) -> float:
         number = self.parse(value) if isinstance(value, str) else super().accept(value)
         if number < 0:
-            raise ValueError(f"{shown(value)} is no {self.what}")
+            refuse(value, self.what)
         return number + 0.0  # -0.0 is 0.0
 
     def text(self, value: float) -> str:
@@ -201,7 +208,7 @@ class _Size(_Integer):
     def accept(self, value: object) -> int:
         number = self.parse(value) if isinstance(value, str) else super().accept(value)
         if number < 0:
-            raise ValueError(f"{shown(value)} is no {self.what}")
+            refuse(value, self.what)
         return number
 
     def text(self, value: int) -> str:
@@ -237,7 +244,9 @@ class ChoiceKind(Kind):
         for other in self._words.values():
             if type(value) is type(other) and value == other:
                 return other
-        return self.parse(value if isinstance(value, str) else repr(value))
+        if isinstance(value, str):
+            return self.parse(value)
+        raise ValueError(f"{shown(value)} is not {self.what}")
 
     def text(self, value: Any) -> str:
         return next(w for w, v in self._words.items() if type(v) is type(value) and v == value)

@@ -6,14 +6,15 @@ It must never know where that is.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
 from taphouse.usage.kinds import Kind, shown
 
 __all__ = ["Limits"]
 
-_ITEMS = frozenset({"min_length", "max_length"})
-_NAMES = frozenset({"ge", "gt", "le", "lt", "multiple_of", "pattern", *_ITEMS})
+_LENGTHS = frozenset({"min_length", "max_length"})
+_CONTRADICTIONS = (("ge", "gt"), ("le", "lt"))
+_BITS = 63  # what msgspec compares with
 
 
 class Limits:
@@ -30,69 +31,77 @@ class Limits:
 
     def __init__(self, kind: Kind, repeat: bool, given: dict[str, Any]) -> None:
         self._kind = kind
-        self._given: dict[str, Any] = {}
-        allowed = kind.limits - _ITEMS | _ITEMS if repeat else kind.limits
-        for name, bound in given.items():
-            if bound is None:
-                continue
+        self._repeat = repeat
+        allowed = (kind.limits | _LENGTHS) if repeat else kind.limits
+        bounds = {name: bound for name, bound in given.items() if bound is not None}
+        for name, bound in bounds.items():
             if name not in allowed:
-                what = f"a list of {kind.what}" if repeat else kind.what
-                raise TypeError(f"{name}= means nothing for {what}")
-            self._given[name] = self._bound(name, bound)
-        self._value = {n: b for n, b in self._given.items() if (n in _ITEMS) or not repeat}
-        self._item = {n: b for n, b in self._given.items() if repeat and n not in _ITEMS}
+                raise TypeError(f"{name}= means nothing for {'a list of values: ' * repeat}{kind.what}")
+            bounds[name] = self._bound(name, bound)
+        for pair in _CONTRADICTIONS:
+            if all(name in bounds for name in pair):
+                raise TypeError(f"{pair[0]}= and {pair[1]}= say the same thing twice")
+        self._own = {name: bound for name, bound in bounds.items() if name in _LENGTHS or not repeat}
+        self._each = {name: bound for name, bound in bounds.items() if name not in self._own}
 
     def _bound(self, name: str, bound: Any) -> Any:
         if name == "pattern":
             try:
                 return re.compile(bound).pattern
-            except re.error as error:
-                raise TypeError(f"pattern={bound!r}: {error}") from None
-        if name in _ITEMS:
-            if not isinstance(bound, int) or isinstance(bound, bool) or bound < 0:
-                raise TypeError(f"{name}={bound!r} is no whole number from 0 up")
+            except (re.error, TypeError) as error:
+                raise TypeError(f"pattern={bound!r:.40}: {error}") from None
+        if name in _LENGTHS:
+            if not isinstance(bound, int) or isinstance(bound, bool) or not 0 <= bound < 1 << _BITS:
+                raise TypeError(f"{name}={bound!r:.40} is no length")
             return bound
         try:
-            return self._kind.accept(bound)
+            value = self._kind.accept(bound)
         except ValueError as error:
-            raise TypeError(f"{name}={bound!r}: {error}") from None
+            raise TypeError(f"{name}=: {error}") from None
+        if isinstance(value, int) and value.bit_length() > _BITS:
+            raise TypeError(f"{name}={bound!r:.40} is too large for a bound")
+        if name == "multiple_of" and value <= 0:
+            raise TypeError(f"{name}={bound!r:.40}: only what is above 0 has multiples")
+        return value
 
     def check(self, value: Any) -> None:
         """Raise ValueError if ``value`` is not within the limits."""
-        if self._value:
-            self._convert(value, list if isinstance(value, list) else self._kind.base, self._value)
-        if self._item:
-            for item in value:
-                self._convert(item, self._kind.base, self._item)
+        if self._own and not self._holds(value, list if self._repeat else self._kind.base, self._own):
+            text = f"{len(value)} values" if self._repeat else self._shown(value)
+            raise ValueError(f"{text} {'are' if self._repeat else 'is'} not {self._words(self._own)}")
+        for item in value if self._each else ():
+            if not self._holds(item, self._kind.base, self._each):
+                raise ValueError(f"{self._shown(item)} is not {self._words(self._each)}")
 
-    def _convert(self, value: Any, base: type, bounds: dict[str, Any]) -> None:
-        import msgspec  # 20 ms: only who has a value to check pays
+    def _shown(self, value: Any) -> str:
+        return shown(value) if isinstance(value, str) else f"{self._kind.text(value):.80}"
+
+    @staticmethod
+    def _holds(value: Any, base: Any, bounds: dict[str, Any]) -> bool:
+        import msgspec  # 20 ms, which a start does not pay: only reading options does
 
         try:
-            msgspec.convert(value, base_with(base, msgspec.Meta(**bounds)))
+            msgspec.convert(value, Annotated[base, msgspec.Meta(**bounds)])
         except msgspec.ValidationError:
-            if base is list:
-                raise ValueError(f"{len(value)} values, not {self._words(bounds, 'value')}") from None
-            text = shown(value) if isinstance(value, str) else self._kind.text(value)
-            raise ValueError(f"{text} is not {self._words(bounds)}") from None
+            return False
+        return True
 
     def words(self) -> str:
         """Return the limits for a help text, ``from 0 to 65535``; empty if there are none."""
-        found = [self._words(self._value, "value" if self._item or not self._kind.limits else "")]
-        if self._item:
-            found.append("each " + self._words(self._item))
-        return ", ".join(word for word in found if word)
+        each = f"each {self._words(self._each)}" if self._each else ""
+        return ", ".join(text for text in (self._words(self._own), each) if text)
 
-    def _words(self, bounds: dict[str, Any], of: str = "") -> str:
+    def _words(self, bounds: dict[str, Any]) -> str:
+        of = "values" if self._repeat else "characters"
         text = {
-            name: self._kind.text(bound) if name not in _ITEMS and name != "pattern" else str(bound)
+            name: str(bound) if name in _LENGTHS or name == "pattern" else self._kind.text(bound)
             for name, bound in bounds.items()
         }
         found = []
         if "ge" in text and "le" in text:
             found.append(f"from {text.pop('ge')} to {text.pop('le')}")
         if "min_length" in text and "max_length" in text:
-            found.append(f"from {text.pop('min_length')} to {text.pop('max_length')} {of or 'character'}s")
+            found.append(f"from {text.pop('min_length')} to {text.pop('max_length')} {of} long")
         phrases = {
             "ge": "at least {}",
             "gt": "above {}",
@@ -100,15 +109,9 @@ class Limits:
             "lt": "below {}",
             "multiple_of": "a multiple of {}",
             "pattern": "like {}",
-            "min_length": f"at least {{}} {of or 'character'}(s)",
-            "max_length": f"at most {{}} {of or 'character'}(s)",
+            "min_length": f"at least {{}} {of} long",
+            "max_length": f"at most {{}} {of} long",
         }
-        found += [phrases[name].format(bound) for name, bound in text.items()]
-        return " and ".join(found)
-
-
-def base_with(base: type, meta: Any) -> Any:
-    """Return ``base`` with the constraints of a msgspec.Meta."""
-    from typing import Annotated
-
-    return Annotated[base, meta]
+        return " and ".join(found + [phrases[name].format(bound) for name, bound in text.items()]).replace(
+            "values long", "values"
+        )

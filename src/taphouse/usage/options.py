@@ -36,15 +36,16 @@ class Options:
     _schema: ClassVar[Schema]
     examples: ClassVar[str | Sequence[str]] = ()
     """Commands that help shows, one a line."""
-    sub_command: str | None
+    sub_command: str | None = None
     """The word of the sub-command that was chosen, or None."""
-    sub_options: Any
+    sub_options: Any = None
     """Its options, or None."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         refuse_old_spellings(cls)
-        cls._schema = make_schema(cls, _RESERVED)
+        # A class in a function may name types of that function.
+        cls._schema = make_schema(cls, _RESERVED, sys._getframe(1).f_locals)
 
     def __init__(self, **values: Any) -> None:
         schema = schema_of(type(self))
@@ -54,7 +55,7 @@ class Options:
                 if name in values:
                     held[name] = field.from_data(values.pop(name))
                 elif field.is_required:
-                    raise ValueError(f"is required: {type(self).__name__}({name}=...)")  # noqa: TRY301
+                    raise ValueError(f"is required: {type(self).__name__}({name}=...)")
                 else:
                     held[name] = field.from_default()
                 field.check(held[name])
@@ -63,9 +64,7 @@ class Options:
         if schema.commands:
             held["sub_command"], held["sub_options"] = _chosen(schema, values)
         for name in values:
-            raise TypeError(
-                f"{type(self).__name__} has no option {name!r}; {did_you_mean(name, schema.fields, 'look at its help')}"
-            )
+            raise TypeError(_no_option(self, name))
         self.__dict__.update(held)
         self.post_options()
 
@@ -99,9 +98,7 @@ class Options:
         schema = schema_of(type(self))
         field = schema.fields.get(name)
         if field is None:
-            raise AttributeError(
-                f"{type(self).__name__} has no option {name!r}; {did_you_mean(name, schema.fields, 'declare it')}"
-            )
+            raise AttributeError(_no_option(self, name))
         try:
             self.__dict__[name] = field.from_data(value)
         except ValueError as error:
@@ -138,6 +135,11 @@ class Options:
         return f"{type(self).__qualname__}({held})"
 
 
+def _no_option(options: Options, name: str) -> str:
+    fields = schema_of(type(options)).fields
+    return f"{type(options).__name__} has no option {name!r}; {did_you_mean(name, fields, 'declare it')}"
+
+
 _RESERVED = frozenset({"parse", "post_options", "examples", "sub_command", "sub_options"})
 
 
@@ -157,4 +159,4 @@ def _chosen(schema: Schema, values: dict[str, Any]) -> tuple[str | None, Any]:
     return word, options
 
 
-Options._schema = make_schema(Options, _RESERVED)
+Options._schema = make_schema(Options, _RESERVED, {})

@@ -140,29 +140,28 @@ def _value(
     word = given.words.values.get(field.name)
     if word is not None:
         source = Source("prompt" if word.prompts else "argument", word.flag)
-        return _read(field, word.read, source, word.flag, see), source
+        return _read(field, word.read, word.flag, see), source
     variable = variable_name(given.prefix, field)
     if variable in given.environ:
         source = Source("environment", f"${variable}")
-        return _read(
-            field, lambda: field.from_variable(given.environ[variable]), source, variable, ""
-        ), source
+        return _read(field, lambda: field.from_variable(given.environ[variable]), variable, ""), source
     if field.name in config:
         place = f"{given.config_name}: {field.name}"
         source = Source("config", place)
-        return _read(field, lambda: field.from_data(config[field.name]), source, place, ""), source
+        return _read(field, lambda: field.from_data(config[field.name]), place, ""), source
     if stored.get(field.name) is not None:
         source = Source("stored")
         place = f"the stored {field.name}"
         cure = f"give {_how(field)}"
-        return _read(field, lambda: field.from_data(stored[field.name]), source, place, cure), source
+        return _read(field, lambda: field.from_data(stored[field.name]), place, cure), source
     if field.is_required:
         raise UsageError(
             f"{field.spelled} is required" + (f" ({field.help})" if field.help else ""),
             cure=f"give {_how(field)}, or set {variable}",
         )
     source = Source("default")
-    return _read(field, field.from_default, source, f"the default of {field.spelled}", ""), source
+    place, cure = f"the default of {field.spelled}", f"give {_how(field)}"
+    return _read(field, field.from_default, place, cure), source
 
 
 def _how(field: Field) -> str:
@@ -173,7 +172,7 @@ def _how(field: Field) -> str:
     return f"{field.long[0]} {field.metavar}".strip()
 
 
-def _read(field: Field, read: Callable[[], Any], source: Source, place: str, cure: str) -> Any:
+def _read(field: Field, read: Callable[[], Any], place: str, cure: str) -> Any:
     try:
         value = read()
         field.check(value)

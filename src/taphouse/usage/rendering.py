@@ -54,7 +54,7 @@ def _words(field: Field, value: Any) -> list[str]:
 
 
 def to_environment(options: Any, name: str) -> dict[str, str]:
-    """Return the environment variables that mean ``options``, except None, secrets and the choice of a command."""
+    """Return the variables that mean ``options``: without None, secrets, and the choice of a command."""
     return _variables(options, variable_prefix(name))
 
 

@@ -135,6 +135,8 @@ class _SecretKind(Kind):
     limits = frozenset()
 
     def parse(self, text: str) -> Secret:
+        if not text:
+            raise ValueError("an empty text is no secret")
         return Secret(text)
 
     def accept(self, value: object) -> Secret:

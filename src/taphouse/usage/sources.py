@@ -5,7 +5,7 @@ It must never decide which of them wins.
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from taphouse.value import Value
 

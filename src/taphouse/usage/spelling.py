@@ -15,7 +15,7 @@ _OLD = {
     "postOptions": "def post_options(self): ...",
     "parseArgs": "name: str = usage.argument(help=...), or list[str] for all that are left",
     "subCommands": "name = usage.command(ItsOptions, help=...)",
-    "defaultSubCommand": "name = usage.command(ItsOptions, help=...) and look at self.sub_command in post_options",
+    "defaultSubCommand": "name = usage.command(ItsOptions) and ask for self.sub_command in post_options",
     "parseOptions": "Options.parse(argv)",
     "getUsage": "the docstring of the class, and its attribute examples",
     "getSynopsis": "the docstring of the class, and its attribute examples",
@@ -29,6 +29,6 @@ def refuse_old_spellings(cls: type) -> None:
     for name in cls.__dict__:
         new = _OLD.get(name)
         if name.startswith("opt_"):
-            new = f"{name.removeprefix('opt_')}: type = usage.option(default, help=...), checked in post_options"
+            new = f"{name.removeprefix('opt_')}: type = usage.option(default, help=...)"
         if new:
             raise TypeError(f"{cls.__qualname__}.{name} is a spelling of 2002; write {new}")

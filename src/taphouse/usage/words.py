@@ -74,6 +74,8 @@ def read_words(schema: Schema, argv: list[str], *, prog: str, prefix: str) -> Wo
     if rest and not schema.commands:
         raise UsageError(f"unexpected argument {rest[0]!r:.80}", cure=see)
     if rest and rest[0] not in schema.commands:
+        if rest[0].startswith("-"):
+            raise UsageError(f"{rest[0]:.80} stands behind an argument", cure="options come first")
         raise UsageError(f"unknown command {rest[0]!r:.80}", cure=did_you_mean(rest[0], schema.commands, see))
     times = Counter(param.name for param in order if not isinstance(param, click.Argument))
     found = {}
