@@ -107,7 +107,18 @@ class Additions:
                 kind: [*before.get(kind, ()), *(label for label in labels if label not in self._built[kind])]
                 for kind, labels in now.items()
             },
-            "as_built": {**(self._plan.get("as_built") or {}), **as_built(self._app, oid_of, only=new)},
+            "as_built": {**self._renumbered(oid_of), **as_built(self._app, oid_of, only=new)},
+        }
+
+    def _renumbered(self, oid_of: Callable[[object], int] | None) -> dict[str, dict[str, Any]]:
+        """Return what was built before, with the rows that it has where it is saved now."""
+        before: Mapping[str, dict[str, Any]] = self._plan.get("as_built") or {}
+        located = locate(self._app)
+        return {
+            label: {**entry, OID: oid_of(located[label])}
+            if oid_of is not None and OID in entry and label in located
+            else entry
+            for label, entry in before.items()
         }
 
 
