@@ -49,6 +49,17 @@ def test_a_page_lists_the_options_that_are_declared(name):
 
 
 @pytest.mark.parametrize("name", OURS)
+def test_the_examples_of_the_help_name_options_that_there_are(name):
+    schema = schema_of(import_module(REGISTERED[name]).Options)
+    flags = {flag.strip("`") for field in schema.options for flag in re.findall(r"`-.*?`", row(field))}
+    assert schema.examples
+    for example in schema.examples:
+        command, named, *words = example.split()
+        assert (command, named) == ("mktap", name)
+        assert {word for word in words if word.startswith("-")} <= flags
+
+
+@pytest.mark.parametrize("name", OURS)
 def test_a_page_says_what_is_durable_and_where_the_limits_are(name):
     text = (PAGES / f"{name}.md").read_text()
     assert re.findall(r"^## (.*)", text, re.MULTILINE)[-2:] != []

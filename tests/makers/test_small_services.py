@@ -10,7 +10,7 @@ import pytest
 
 from makers.making import ask, ask_udp, build, port_of, run, serving
 from taphouse.errors import UsageError
-from taphouse.makers import chargen, daytime, discard, echo, otk, timeserver
+from taphouse.makers import chargen, daytime, discard, echo, kv, otk, qotd, timeserver
 
 SMALL = [chargen, daytime, discard, echo, timeserver]
 IDS = [maker.__name__.rpartition(".")[2] for maker in SMALL]
@@ -84,6 +84,14 @@ def test_no_datagram_is_answered_unless_that_was_asked_for(maker):
 def test_a_port_that_is_none_is_refused_by_name(maker, port):
     with pytest.raises(UsageError, match="port"):
         maker.Options(port=port)
+
+
+@pytest.mark.parametrize("maker", [*SMALL, otk, kv, qotd], ids=[*IDS, "otk", "kv", "qotd"])
+def test_an_interface_that_can_be_none_is_refused_by_name(maker):
+    more = {"file": __file__} if maker is qotd else {}
+    for interface in ("a b", "a/b", "\n"):
+        with pytest.raises(UsageError, match="--interface .* is neither a name nor an address"):
+            maker.Options(interface=interface, **more)
 
 
 def test_a_key_cannot_be_below_zero():

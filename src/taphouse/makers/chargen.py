@@ -17,6 +17,8 @@ description = "Send characters without end (RFC 864)"
 class Options(SmallOptions):
     """Send characters without end (RFC 864)."""
 
+    examples = "mktap chargen --interface 127.0.0.1"
+
     port = 8819
 
 

@@ -17,6 +17,8 @@ description = "Tell date and time to people (RFC 867)"
 class Options(SmallOptions):
     """Tell date and time to people (RFC 867)."""
 
+    examples = "mktap daytime --port 13"
+
     port = 8813
 
 

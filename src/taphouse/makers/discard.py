@@ -17,6 +17,8 @@ description = "Throw away what is sent (RFC 863)"
 class Options(SmallOptions):
     """Throw away what is sent (RFC 863)."""
 
+    examples = "mktap discard --port 9"
+
     port = 8809
 
 

@@ -17,6 +17,8 @@ description = "Send back what is sent (RFC 862)"
 class Options(SmallOptions):
     """Send back what is sent (RFC 862)."""
 
+    examples = "mktap echo --port 7 --udp"
+
     port = 8807
 
 

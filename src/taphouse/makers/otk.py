@@ -9,17 +9,19 @@ import asyncio
 
 from taphouse import usage
 from taphouse.app import Application, Factory, Protocol
+from taphouse.makers.listening import ListeningOptions
 
 __all__ = ["Keys", "OneTimeKey", "Options", "description", "updateApplication"]
 
 description = "Give everybody a number that nobody got before"
 
 
-class Options(usage.Options):
+class Options(ListeningOptions):
     """Give everybody a number that nobody got before."""
 
-    port: int = usage.option(8123, "-p", help="TCP port to listen on", ge=0, le=65535)
-    interface: str = usage.option("", help="address to listen on; without it, all of this machine's")
+    examples = "mktap otk --first 1000"
+
+    port = 8123
     first: int = usage.option(0, help="the first key", ge=0)
 
 

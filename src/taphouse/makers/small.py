@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from taphouse import usage
 from taphouse.app import Application, DatagramProtocol, Protocol
+from taphouse.makers.listening import ListeningOptions
 
 __all__ = ["SmallOptions", "listen"]
 
 
-class SmallOptions(usage.Options):
-    """The options that all small services have; each has a port of its own by default."""
+class SmallOptions(ListeningOptions):
+    """The options that all small services have."""
 
-    port: int = usage.option(8800, "-p", help="TCP port to listen on", ge=0, le=65535)
-    interface: str = usage.option("", help="address to listen on; without it, all of this machine's")
+    port = 8800
     udp: bool = usage.option(
         False,
         help="listen on the same port of UDP, too: whoever forges its sender makes it answer a third party",

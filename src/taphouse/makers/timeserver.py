@@ -17,6 +17,8 @@ description = "Tell the seconds since 1900 (RFC 868)"
 class Options(SmallOptions):
     """Tell the seconds since 1900 (RFC 868)."""
 
+    examples = "mktap time --port 37"
+
     port = 8837
 
 

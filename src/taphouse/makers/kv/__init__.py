@@ -14,22 +14,26 @@ from importlib.util import find_spec
 from taphouse import usage
 from taphouse.app import Application
 from taphouse.errors import ConfigurationError
+from taphouse.makers.listening import ListeningOptions
 
 __all__ = ["Options", "description", "updateApplication"]
 
 description = "Remember values by their keys, for clients of Redis"
 
 
-class Options(usage.Options):
+class Options(ListeningOptions):
     """Remember values by their keys, for clients of Redis."""
 
-    port: int = usage.option(6379, "-p", help="TCP port to listen on", ge=0, le=65535)
+    examples = "mktap kv --interface 0.0.0.0 --password-file password"
+
+    port = 6379
     interface: str = usage.option("127.0.0.1", help="address to listen on; '' is all of this machine's")
     password: usage.Secret | None = usage.option(None, help="what clients have to say first (AUTH)")
     protected_mode: bool = usage.option(True, help="without a password, listen to this machine only")
 
     def post_options(self) -> None:
         """Do not open what has no lock to the world by mistake."""
+        super().post_options()
         if self.protected_mode and self.password is None and not _is_loopback(self.interface):
             raise usage.UsageError(
                 f"--interface {self.interface or repr('')} is open to others, and there is no password",

@@ -23,6 +23,8 @@ description = "Send a quote of a fortune file (RFC 865)"
 class Options(SmallOptions):
     """Send a quote of a fortune file (RFC 865)."""
 
+    examples = "mktap qotd --file fortunes --order sequence"
+
     port = 8817
     file: usage.ExistingFile = usage.option(help="the quotes; read again when it changes")
     separator: str = usage.option(
@@ -33,6 +35,7 @@ class Options(SmallOptions):
 
     def post_options(self) -> None:
         """See that separator and encoding are some."""
+        super().post_options()
         if not self.separator or "\n" in self.separator:
             raise usage.UsageError(f"--separator {self.separator!r} is not what a line can be")
         try:
