@@ -1,14 +1,19 @@
-"""Help, man page and reference list the same options: what one says, all say."""
+"""Help, manual and reference list the same options: what one says, all say."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from playground import TOP
-from taphouse.cli import tap, twistd
+from taphouse.cli import mktap, tap, tapconvert, twistd
+from taphouse.cli.guide.manual import PAGES, page
 from taphouse.cli.parsing import Parser
+from taphouse.errors import UsageError
+from taphouse.plugins import find_makers
 
 DOCS = TOP / "docs"
 _OPTION = re.compile(r"(?<![\w-])(--?[a-zA-Z][a-z0-9-]*)")
@@ -45,9 +50,48 @@ def test_the_reference_of_twistd_lists_its_options() -> None:
     assert options_in_table(section(text, "Options", "##")) == options_of(twistd.make_parser())
 
 
-def test_the_man_page_of_twistd_lists_its_options() -> None:
-    text = (DOCS / "man" / "twistd.1").read_text()
-    assert options_in_man(section(text, "OPTIONS", ".SH")) == options_of(twistd.make_parser())
+@pytest.mark.parametrize("name", PAGES)
+def test_a_manual_page_is_what_its_prose_and_the_parsers_say_now(name: str) -> None:
+    kept = (DOCS / "man" / f"{name}.1").read_text()
+    assert kept == page(name), "python scripts/manpages.py writes the pages anew"
+
+
+@pytest.mark.parametrize("command", [twistd, mktap, tapconvert], ids=lambda command: command.__name__)
+def test_the_man_page_of_a_command_lists_its_options(command: object) -> None:
+    parser = command.make_parser()  # type: ignore[attr-defined]
+    text = (DOCS / "man" / f"{parser.prog}.1").read_text()
+    assert options_in_man(section(text, "OPTIONS", ".SH")) == options_of(parser)
+
+
+def judged(text: str, tmp_path: Path) -> str:
+    """Return what mandoc has to say against a page, but for the names of pages that are not installed."""
+    file = tmp_path / "page.1"
+    file.write_text(text)
+    command = ["mandoc", "-T", "lint", "-W", "warning", str(file)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+@pytest.mark.parametrize(
+    "name", [*PAGES, *(entry.name for entry in find_makers() if entry.distribution == "taphouse")]
+)
+def test_a_manual_page_is_written_in_the_language_of_man(name: str, tmp_path: Path) -> None:
+    assert judged(page(name), tmp_path) == ""
+
+
+def test_a_page_in_another_language_is_noticed(tmp_path: Path) -> None:
+    assert "unknown macro: .XX" in judged(page("twistd") + ".XX what\n", tmp_path)
+
+
+def test_the_page_of_a_type_has_its_options_and_those_of_its_source() -> None:
+    text = page("echo")
+    assert text == page("mktap-echo")
+    assert {"--port", "-p", "--interface", "--help"} <= options_in_man(section(text, "OPTIONS", ".SH"))
+    assert ".SH NAME\nmktap\\-echo \\- make a tap: " in text
+
+
+def test_there_is_no_page_of_what_there_is_not() -> None:
+    with pytest.raises(UsageError, match="there is no command or server type 'ecko'; did you mean echo?"):
+        page("ecko")
 
 
 @pytest.mark.parametrize("verb", tap.VERBS)
@@ -66,7 +110,7 @@ def test_every_verb_stands_in_help_man_page_and_reference() -> None:
     shown = tap.make_parser().format_help()
     reference = (DOCS / "tap.md").read_text()
     for verb, summary in tap.VERBS.items():
-        assert f"{verb:<8} {summary}" in shown
+        assert f"{verb:<10} {summary}" in shown
         assert f"| [`tap {verb}`](#tap-{verb}) | {summary} |" in reference
 
 
@@ -77,6 +121,6 @@ def test_every_exit_code_of_an_error_is_explained() -> None:
     text = (DOCS / "exit-codes.md").read_text()
     listed = {int(code) for code in re.findall(r"^\| (\d+) \|", text, flags=re.MULTILINE)}
     assert codes | {0, 130} == listed
-    for page in ("twistd.1", "tap.1"):
-        status = section((DOCS / "man" / page).read_text(), "EXIT STATUS", ".SH")
+    for name in PAGES:
+        status = section((DOCS / "man" / f"{name}.1").read_text(), "EXIT STATUS", ".SH")
         assert {int(code) for code in re.findall(r"^\.B (\d+)$", status, flags=re.MULTILINE)} == codes | {0}

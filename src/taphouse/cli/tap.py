@@ -31,6 +31,7 @@ VERBS = {
     "set": "change one value of a stopped server's state",
     "convert": "convert a tap to JSON and back (tapconvert)",
     "completion": "let a shell complete commands, options and names",
+    "man": "print the manual page of a command or server type",
 }
 """Each verb with what `tap --help` says of it; `taphouse.cli.verbs.<verb>` is its module."""
 
@@ -65,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def make_parser() -> Parser:
     """Return the parser of what may stand before a verb."""
-    verbs = "\n".join(f"  {name:<8} {summary}" for name, summary in VERBS.items())
+    verbs = "\n".join(f"  {name:<10} {summary}" for name, summary in VERBS.items())
     parser = Parser(
         "tap",
         usage="tap [--version] VERB ...",

@@ -1,0 +1,90 @@
+"""All commands, each read off its parser when it is asked for.
+
+It must never import a maker whose options nobody asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+from taphouse.cli.guide.mapping import from_click, from_parser
+from taphouse.cli.guide.tree import Command
+from taphouse.cli.tap import VERBS, verb_parser
+from taphouse.cli.tap import make_parser as tap_parser
+from taphouse.errors import TaphouseError
+from taphouse.value import replace
+
+__all__ = ["NAMES", "command_named", "type_command"]
+
+NAMES = ("tap", "taphouse", "twistd", "mktap", "tapconvert")
+"""What may be typed in a shell."""
+
+
+def command_named(name: str) -> Command:
+    """Return one of `NAMES`."""
+    return _COMMANDS[name]()
+
+
+def type_command(name: str, prog: str = "mktap") -> Command:
+    """Return the command that makes a server of type ``name``.
+
+    Raises:
+        UsageError: there is no such type.
+        ConfigurationError: it is broken.
+    """
+    from taphouse.plugins import find_makers
+    from taphouse.usage import make_command
+
+    maker = find_makers().get(name).load()
+    made = from_click(make_command(maker.Options, name, f"{prog} {name}"), f"{prog} {name}")
+    return made if made.summary else replace(made, summary=maker.description)
+
+
+def _tap() -> Command:
+    return replace(
+        from_parser(tap_parser(), summary="start, stop and look into servers that remember"),
+        children={**VERBS, "help": "show the help of a verb"},
+        child=_verb,
+    )
+
+
+def _verb(name: str) -> Command:
+    if name == "help":
+        return Command("tap help", children=VERBS, child=_verb)
+    if name == "make":
+        return _mktap("tap make")
+    return from_parser(verb_parser(name), summary=VERBS[name])
+
+
+def _mktap(prog: str = "mktap") -> Command:
+    from taphouse.cli.mktap import make_parser
+
+    return replace(
+        from_parser(make_parser(), summary="make a tap for a server, without writing code"),
+        children=_types(),
+        child=lambda name: type_command(name, prog),
+        shares_options=True,
+    )
+
+
+def _types() -> dict[str, str]:
+    from taphouse.plugins import find_makers
+
+    try:
+        return {entry.name: entry.description for entry in find_makers() if not entry.problem}
+    except TaphouseError:
+        return {}
+
+
+def _plain(name: str, summary: str) -> Callable[[], Command]:
+    return lambda: from_parser(import_module(f"taphouse.cli.{name}").make_parser(), summary=summary)
+
+
+_COMMANDS: dict[str, Callable[[], Command]] = {
+    "tap": _tap,
+    "taphouse": _tap,
+    "twistd": _plain("twistd", "start the server that a tap holds, as a daemon"),
+    "mktap": _mktap,
+    "tapconvert": _plain("tapconvert", "convert a tap to JSON and back"),
+}

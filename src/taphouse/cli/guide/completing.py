@@ -1,0 +1,163 @@
+"""What could be typed next.
+
+It must never know the shell that asks, nor touch what is on the line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from taphouse.cli.guide.tree import Command, Expected, Option
+from taphouse.value import Value
+
+__all__ = ["Offer", "complete"]
+
+
+class Offer(Value):
+    """One thing that could be typed.
+
+    Args:
+        text: the whole word; of files the suffix that they have, ``""`` for all.
+        help: a phrase, or ``""``.
+        kind: ``"plain"``, ``"file"`` or ``"dir"``: for the last two the shell has to look.
+    """
+
+    text: str
+    help: str = ""
+    kind: str = "plain"
+
+
+def complete(command: Command, words: Sequence[str], begun: str) -> list[Offer]:
+    """Return what could stand at the place of ``begun``.
+
+    Args:
+        command: what is called.
+        words: what stands between its name and ``begun``.
+        begun: the word that is being typed, maybe ``""``.
+    """
+    line = _Line(command)
+    for word in words:
+        line.read(word)
+    return [offer for offer in line.offers(begun) if offer.kind != "plain" or offer.text.startswith(begun)]
+
+
+class _Line:
+    """A line as far as it was typed."""
+
+    def __init__(self, command: Command) -> None:
+        self._command = command
+        self._waiting: Option | None = None  # an option that wants its value
+        self._given: set[tuple[str, ...]] = set()
+        self._arguments = 0
+        self._no_more_options = False
+
+    def read(self, word: str) -> None:
+        """Take one whole word."""
+        if self._waiting is not None:
+            self._waiting = None
+        elif self._no_more_options or not word.startswith("-") or word == "-":
+            self._read_argument(word)
+        elif word == "--":
+            self._no_more_options = True
+        elif word.startswith("--"):
+            name, equals, _ = word.partition("=")
+            self._read_option(self._command.takes(name), has_value=bool(equals))
+        else:
+            self._read_letters(word)
+
+    def _read_letters(self, word: str) -> None:
+        """Take ``-nf``: letters, of which the first that takes a value has the rest as its value."""
+        for at, letter in enumerate(word[1:], 2):
+            option = self._command.takes(f"-{letter}")
+            takes_value = option is not None and option.expected is not None
+            self._read_option(option, has_value=at < len(word))
+            if takes_value:
+                break
+
+    def _read_option(self, option: Option | None, *, has_value: bool) -> None:
+        if option is None:
+            return
+        self._given.add(option.flags)
+        if option.expected is not None and not has_value:
+            self._waiting = option
+
+    def _read_argument(self, word: str) -> None:
+        above = self._command
+        if not self._arguments and word in above.children and above.child is not None:
+            self._command = above.child(word)
+            if above.shares_options:
+                self._command = _with_options_of(self._command, above)
+            else:
+                self._given.clear()
+            return
+        self._arguments += 1
+
+    def offers(self, begun: str) -> Iterable[Offer]:
+        """Return what could come next, also what does not begin like ``begun``."""
+        if self._waiting is not None:
+            return _values(self._waiting.expected)
+        if begun.startswith("--") and "=" in begun and not self._no_more_options:
+            name, _, _ = begun.partition("=")
+            option = self._command.takes(name)
+            offers = _values(option.expected if option else None)
+            return [
+                offer if offer.kind != "plain" else Offer(f"{name}={offer.text}", offer.help)
+                for offer in offers
+            ]
+        if begun.startswith("-") and not self._no_more_options:
+            return self._flags()
+        found = [*self._words()]
+        # Where nothing but options can follow, they are shown unasked.
+        return found if found or begun or self._no_more_options else self._flags()
+
+    def _words(self) -> Iterable[Offer]:
+        if not self._arguments:
+            yield from (Offer(name, help_) for name, help_ in self._command.children.items())
+        arguments = self._command.arguments
+        if self._arguments < len(arguments):
+            yield from _values(arguments[self._arguments].expected)
+        elif arguments and arguments[-1].repeatable:
+            yield from _values(arguments[-1].expected)
+
+    def _flags(self) -> Iterable[Offer]:
+        for option in self._command.options:
+            if option.repeatable or option.flags not in self._given:
+                for flag in sorted((*option.flags, *option.off), key=lambda flag: not flag.startswith("--")):
+                    yield Offer(flag, option.help)
+
+
+def _with_options_of(command: Command, above: Command) -> Command:
+    """Return a command that takes the options of the one above too, where it has none of their names."""
+    own = {flag for option in command.options for flag in (*option.flags, *option.off)}
+    return Command(
+        **{
+            **command.as_dict(),
+            "groups": (
+                *command.groups,
+                *(_left(group.title, group.options, own) for group in above.groups),
+            ),
+        }
+    )
+
+
+def _left(title: str, options: Iterable[Option], taken: set[str]) -> object:
+    from taphouse.cli.guide.tree import Group
+    from taphouse.value import replace
+
+    left = [
+        replace(option, flags=tuple(flag for flag in option.flags if flag not in taken)) for option in options
+    ]
+    return Group(title, tuple(option for option in left if option.flags))
+
+
+def _values(expected: Expected | None) -> Iterable[Offer]:
+    if expected is None:
+        return
+    yield from (Offer(word) for word in expected.words)
+    if expected.known:
+        from taphouse.cli.guide.known import look_up
+
+        yield from (Offer(word, help_) for word, help_ in look_up(expected.known))
+    if expected.folders:
+        yield Offer("", kind="dir")
+    yield from (Offer(suffix, kind="file") for suffix in expected.suffixes)

@@ -1,0 +1,35 @@
+"""What exists on this machine and can be named on a command line.
+
+It must never change anything, nor wait for a server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+__all__ = ["look_up"]
+
+
+def look_up(what: str) -> Iterator[tuple[str, str]]:
+    """Yield names with a phrase about each.
+
+    Args:
+        what: ``"servers"``, ``"users"``, ``"groups"`` or ``"pages"``, of the manual.
+    """
+    if what == "servers":
+        from taphouse.control import list_servers
+
+        yield from ((entry.name, f"PID {entry.pid} in {entry.rundir}") for entry in list_servers())
+    elif what == "users":
+        import pwd
+
+        yield from ((user.pw_name, user.pw_gecos.partition(",")[0]) for user in pwd.getpwall())
+    elif what == "groups":
+        import grp
+
+        yield from ((group.gr_name, "") for group in grp.getgrall())
+    elif what == "pages":
+        from taphouse.cli.guide.commands import command_named
+
+        yield from ((name, command_named(name).summary) for name in ("tap", "twistd", "mktap", "tapconvert"))
+        yield from command_named("mktap").children.items()
