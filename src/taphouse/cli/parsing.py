@@ -8,20 +8,14 @@ never know which options there are.
 from __future__ import annotations
 
 import argparse
-import math
 import os
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
+from taphouse import usage
 from taphouse.errors import UsageError
 
 __all__ = ["Parser", "bytes_size", "duration_s", "octal_mode", "positive", "whole", "with_hyphens"]
-
-_DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SIZE_UNITS = {
-    "": 1, "b": 1, "k": 1000, "kb": 1000, "kib": 1 << 10, "m": 10**6, "mb": 10**6, "mib": 1 << 20,
-    "g": 10**9, "gb": 10**9, "gib": 1 << 30, "t": 10**12, "tb": 10**12, "tib": 1 << 40,
-}  # fmt: skip
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -93,6 +87,14 @@ class Parser(argparse.ArgumentParser):
             if action.option_strings and action.dest != "help" and action.help is not argparse.SUPPRESS
         ]
 
+    def titled_actions(self) -> list[tuple[str, list[argparse.Action]]]:
+        """Return each group's title with its options and arguments, hidden ones left out."""
+        titled = [
+            (group.title or "", [one for one in group._group_actions if one.help is not argparse.SUPPRESS])
+            for group in self._action_groups
+        ]
+        return [(title, actions) for title, actions in titled if actions]
+
     def error(self, message: str) -> NoReturn:
         """Raise what argparse found wrong as a `UsageError`."""
         # argparse: "argument -r/--reactor: invalid choice: 'x' (choose from ...)"
@@ -113,29 +115,19 @@ def with_hyphens(argv: Iterable[str]) -> list[str]:
 
 
 def duration_s(text: str) -> float:
-    """Return the seconds that ``5s``, ``2h``, ``150ms`` or a bare number mean."""
-    number, unit = _split_unit(text)
-    if unit not in (*_DURATION_UNITS, "") or number < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration such as 30s, 5m or 2h")
-    return number * _DURATION_UNITS.get(unit, 1.0)
+    """Return the seconds that ``5s``, ``2h``, ``1h30m``, ``150ms`` or a bare number mean."""
+    try:
+        return usage.duration_s(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def bytes_size(text: str) -> int:
     """Return the bytes that ``10MiB``, ``500k`` or a bare number mean."""
-    number, unit = _split_unit(text)
-    if unit.lower() not in _SIZE_UNITS or number < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 64k, 10MiB or 1GB")
-    return int(number * _SIZE_UNITS[unit.lower()])
-
-
-def _split_unit(text: str) -> tuple[float, str]:
-    digits = text.strip().rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ")
-    unit = text.strip()[len(digits) :].strip()
     try:
-        number = float(digits)
-    except ValueError:
-        return -1.0, unit
-    return (number if math.isfinite(number) else -1.0), unit
+        return usage.size_bytes(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def octal_mode(text: str) -> int:
