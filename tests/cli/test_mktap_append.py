@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.makershop import Shop
+from playground import Playground
 from taphouse.persist import TapLock, read_info
 
 
@@ -83,9 +84,7 @@ def test_one_name_for_two_factories_is_refused_with_both_servers(shop: Shop) -> 
 
 def test_one_name_for_two_services_is_refused(shop: Shop) -> None:
     for kind in ("one", "two"):
-        shop.add_plain(
-            kind, 'app.addService(Clock("clock"))' if False else "app.addService(Clock(), 'clock')"
-        )
+        shop.add_plain(kind, "app.addService(Clock(), 'clock')")
     shop.run("one")
     shop.refused("-a", "one.tap", "two", status=78, says=("server two", "'clock'"))
 
@@ -129,3 +128,42 @@ def test_user_and_durability_may_be_given_along(shop: Shop) -> None:
     shop.run("echo")
     shop.run("-a", "echo.tap", "--durability", "exit", "discard")
     assert shop.plan("echo.tap")["durability"] == "exit"
+
+
+@pytest.mark.process
+def test_to_the_state_of_a_stopped_server_one_is_added_and_the_state_kept(state: Playground) -> None:
+    before = read_info(state.folder / "otk-shutdown.tap")
+    done = state.run("mktap", "-a", "otk-shutdown.tap", "echo", "-p", "8702", "--interface", "127.0.0.1")
+    assert "otk-shutdown.tap.1: what otk-shutdown.tap was before" in done.stdout
+    after = read_info(state.folder / "otk-shutdown.tap")
+    assert (after.role, after.name, after.lineage) == ("state", "otk", before.lineage)
+    state.run("twistd", "-f", "otk-shutdown.tap")
+    assert state.ask(8123) == b"1\n"
+    assert state.ask(8702, b"hello") == b"hello"
+    state.kill()
+    state.run("twistd", "-f", "otk-shutdown.tap")
+    assert state.ask(8123) == b"2\n"
+    assert [entry["name"] for entry in read_info(state.folder / "otk-shutdown.tap").plan["servers"]] == [
+        "echo"
+    ]
+
+
+@pytest.mark.process
+def test_to_a_seed_that_code_has_built_a_server_is_added_with_its_code(seed: Playground) -> None:
+    seed.run("mktap", "-a", "otk-start.tap", "echo", "-p", "8702", "--interface", "127.0.0.1")
+    seed.run("twistd", "-f", "otk-start.tap")
+    assert seed.ask(8123) == b"0\n"
+    assert seed.ask(8702, b"hello") == b"hello"
+
+
+@pytest.mark.process
+def test_a_tap_on_which_a_server_runs_is_never_touched(seed: Playground) -> None:
+    seed.run("twistd", "-f", "otk-start.tap")
+    for words in (
+        ["-a", "otk-shutdown.tap", "echo"],
+        ["-n", "x", "-o", "otk-shutdown.tap", "--force", "echo"],
+    ):
+        done = seed.run("mktap", *words, status=75)
+        assert str(seed.pid()) in done.stderr
+    assert seed.ask(8123) == b"0\n"
+    assert "otk-shutdown.tap.1" not in seed.files()
