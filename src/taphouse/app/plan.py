@@ -140,7 +140,7 @@ def _modules(app: Application, objects: Iterable[Factory | Service]) -> tuple[li
         named.append(type(obj))
         if isinstance(obj, Factory):
             named += [obj.protocol, obj.datagram_protocol]
-            imported.update(module for module, _ in obj.imports())
+            imported.update(module for module, _ in type(obj).imports(obj))
         if isinstance(obj, CallableFactory):
             named.append(obj.make)
     for call in app.schedule.values():
@@ -159,7 +159,8 @@ def _modules(app: Application, objects: Iterable[Factory | Service]) -> tuple[li
 
 def _folders(objects: Iterable[Factory | Service]) -> list[str]:
     """Return where modules lie that factories import by name, in the order of the factories."""
-    found = [folder for obj in objects if isinstance(obj, Factory) for _, folder in obj.imports()]
+    factories = [obj for obj in objects if isinstance(obj, Factory)]
+    found = [folder for obj in factories for _, folder in type(obj).imports(obj)]
     return [folder for folder in dict.fromkeys(found) if folder]
 
 
