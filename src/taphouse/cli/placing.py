@@ -8,12 +8,10 @@ made.
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FunctionType
 from typing import Any
 
@@ -196,9 +194,12 @@ def _take_after(temporary: str, path: str, *, is_private: bool) -> None:
 @contextmanager
 def _hidden_beside(path: str) -> Iterator[str]:
     """Give a name in a hidden folder beside ``path``, on the same disk; nothing of it remains."""
+    # As tempfile.mkdtemp does; that and shutil cost every mktap 5 ms.
     real = os.path.realpath(path)
+    above, name = os.path.split(real)
+    folder = os.path.join(above, f".{name}.{os.urandom(4).hex()}.tmp")
     try:
-        folder = tempfile.mkdtemp(prefix=f".{os.path.basename(real)}.", dir=os.path.dirname(real))
+        os.mkdir(folder, 0o700)
     except PermissionError as error:
         raise NotPermittedError(
             f"{path}: {error.strerror}", cure="choose a folder that you may write to, with -o"
@@ -207,14 +208,17 @@ def _hidden_beside(path: str) -> Iterator[str]:
         raise CannotCreateError(
             f"{path}: {error.strerror}", cure="choose a folder with space that you may write to, with -o"
         ) from None
-    temporary = os.path.join(folder, os.path.basename(real))
+    temporary = os.path.join(folder, name)
     try:
         yield temporary
     except TaphouseError as error:
         error.message = error.message.replace(temporary, path)
         raise
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            for leftover in os.listdir(folder):
+                os.unlink(os.path.join(folder, leftover))
+            os.rmdir(folder)
 
 
 def modules_to_allow(path: str, plan: Mapping[str, Any], named: Iterable[str]) -> tuple[str, ...]:
