@@ -6,7 +6,6 @@ It checks what it is told; `taphouse.makers.forwarding` does the forwarding.  It
 from __future__ import annotations
 
 import ipaddress
-import os
 import socket
 from collections.abc import Iterator
 
@@ -53,10 +52,6 @@ class Options(usage.Options):
         """Refuse what contradicts itself, and what would only fail when it is needed."""
         if self.to.port == 0 and not self.to.is_unix:
             raise usage.UsageError(f"--to {self.to}: nobody can be reached at port 0", cure="use 1 to 65535")
-        if self.to.is_unix and not os.path.isabs(self.to.path):
-            raise usage.UsageError(
-                f"--to {self.to} depends on where the server will run", cure="give an absolute path"
-            )
         if self.keyfile is not None and self.certfile is None:
             raise usage.UsageError("--keyfile is of no use without --certfile")
         for option, value in (
