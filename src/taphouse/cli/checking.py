@@ -1,6 +1,6 @@
 """`tap check`: what a start would say, tried on a copy.
 
-It must never open a port or start anything that the application defines.
+It must never open a port for anybody or start anything that the application defines.
 """
 
 from __future__ import annotations
@@ -10,16 +10,19 @@ from collections.abc import Iterator
 
 from taphouse.cli.choosing import Choice
 from taphouse.cli.copying import opened_copy
+from taphouse.cli.findings import Finding, problem
 from taphouse.cli.loading import ModuleLoader
+from taphouse.cli.surroundings import look_around, own_server
 from taphouse.cli.thawing import import_plan, thaw_tap
 from taphouse.durable import class_record
-from taphouse.persist import check_integrity
+from taphouse.errors import TaphouseError
+from taphouse.persist import Store, TapInfo, check_integrity
 
 __all__ = ["check_tap"]
 
 
-def check_tap(path: str, *, run_directory: str, allowed: tuple[str, ...] = ()) -> Iterator[str]:
-    """Check a tap against the code that is installed now, telling each thing that is in order.
+def check_tap(path: str, *, run_directory: str, allowed: tuple[str, ...] = ()) -> Iterator[Finding]:
+    """Check a tap against the code and the machine as they are now, telling of each thing.
 
     Args:
         path: a seed or state tap; it is not changed.
@@ -27,29 +30,40 @@ def check_tap(path: str, *, run_directory: str, allowed: tuple[str, ...] = ()) -
         allowed: modules, as by ``--allow-module``.
 
     Raises:
-        TaphouseError: what a start would stop with.
+        TaphouseError: the tap cannot be read at all.
     """
     check_integrity(path)
-    yield f"{path}: every checksum is right"
+    yield Finding(f"{path}: every checksum is right")
+    run_directory = os.path.abspath(run_directory)
     with opened_copy(path) as (info, store):
-        yield f"{info.role} of application {info.name}, epoch {info.epoch}, {info.counts['objects']} objects"
-        loader = ModuleLoader(
-            path,
-            run_directory=os.path.abspath(run_directory),
-            script_folder=(info.plan.get("script") or {}).get("folder", ""),
-            allowed=allowed,
+        yield Finding(
+            f"{info.role} of application {info.name}, epoch {info.epoch}, {info.counts['objects']} objects"
         )
-        modules = import_plan(loader, info)
-        for name, module in modules.items():
-            if not name.startswith("taphouse"):
-                yield f"module {name} is {getattr(module, '__file__', '?')}"
-        loaded = thaw_tap(store, Choice(path, info), loader, modules, dict(info.plan))
-        yield from loaded.notes
-        for record in info.classes:
-            installed = loader.resolve(record, modules)
-            if installed is not None and class_record(installed).version > record.version:
-                version = class_record(installed).version
-                yield f"class {record.name} is upgraded from version {record.version} to {version}"
-        for entry in info.plan.get("listeners", ()):
-            yield f"would listen on {entry.get('label')} with {entry.get('factory')}"
-    yield "a start would find everything it needs"
+        try:
+            yield from _check_code(path, info, store, run_directory, allowed)
+        except TaphouseError as error:
+            yield problem(error)
+    yield from look_around(info, run_directory, own_server(path, info))
+
+
+def _check_code(
+    path: str, info: TapInfo, store: Store, run_directory: str, allowed: tuple[str, ...]
+) -> Iterator[Finding]:
+    loader = ModuleLoader(
+        path,
+        run_directory=run_directory,
+        script_folder=(info.plan.get("script") or {}).get("folder", ""),
+        allowed=allowed,
+    )
+    modules = import_plan(loader, info)
+    for name, module in modules.items():
+        if not name.startswith("taphouse"):
+            yield Finding(f"module {name} is {getattr(module, '__file__', '?')}")
+    loaded = thaw_tap(store, Choice(path, info), loader, modules, dict(info.plan))
+    for note in loaded.notes:
+        yield Finding(note)
+    for record in info.classes:
+        installed = loader.resolve(record, modules)
+        if installed is not None and class_record(installed).version > record.version:
+            version = class_record(installed).version
+            yield Finding(f"class {record.name} is upgraded from version {record.version} to {version}")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from taphouse.runtime.binding import Sockets as Sockets
     from taphouse.runtime.binding import bind_listener as bind_listener
     from taphouse.runtime.binding import bind_plan as bind_plan
+    from taphouse.runtime.binding import try_port as try_port
     from taphouse.runtime.clock import Clock as Clock
     from taphouse.runtime.clock import LoopClock as LoopClock
     from taphouse.runtime.clock import Timer as Timer
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from taphouse.runtime.context import current_context as current_context
     from taphouse.runtime.crowd import Connections as Connections
     from taphouse.runtime.epochs import Epochs as Epochs
+    from taphouse.runtime.holders import describe_path_holder as describe_path_holder
     from taphouse.runtime.limits import Limits as Limits
     from taphouse.runtime.loop import loop_name as loop_name
     from taphouse.runtime.loop import make_loop as make_loop
@@ -55,22 +57,25 @@ __all__ = [
     "bind_listener",
     "bind_plan",
     "current_context",
+    "describe_path_holder",
     "loop_name",
     "make_client_context",
     "make_loop",
     "make_server_context",
+    "try_port",
 ]
 
 if not TYPE_CHECKING:  # a type checker knows every name; it should miss the others
     __getattr__ = lazy_door(
         __name__,
         {
-            "binding": ["Address", "Bound", "Sockets", "bind_listener", "bind_plan"],
+            "binding": ["Address", "Bound", "Sockets", "bind_listener", "bind_plan", "try_port"],
             "clock": ["Clock", "LoopClock", "Timer"],
             "connection": ["Connection", "Owner"],
             "context": ["acting", "current_context"],
             "crowd": ["Connections"],
             "epochs": ["Epochs"],
+            "holders": ["describe_path_holder"],
             "limits": ["Limits"],
             "loop": ["loop_name", "make_loop"],
             "runtime": ["Runtime"],

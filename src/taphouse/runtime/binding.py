@@ -20,7 +20,7 @@ from taphouse.runtime.tls import make_server_context
 from taphouse.runtime.unixpaths import bind_path, remove_path
 from taphouse.value import Value, field
 
-__all__ = ["Address", "Bound", "Sockets", "bind_listener", "bind_plan"]
+__all__ = ["Address", "Bound", "Sockets", "bind_listener", "bind_plan", "try_port"]
 
 Address = Any
 """A bound address as ``getsockname(2)`` gives it."""
@@ -140,6 +140,23 @@ def bind_listener(entry: Mapping[str, Any], *, inherited: Sequence[socket.socket
     return bound
 
 
+def try_port(kind: str, interface: str, port: int) -> None:
+    """Bind a port and let it go at once; nobody can connect meanwhile.
+
+    Args:
+        kind: ``tcp`` (TLS too) or ``udp``.
+        interface: an address of this machine, ``""`` for all.
+        port: its number.
+
+    Raises:
+        AddressError: it is busy or not of this machine (named, with its holder).
+        NotPermittedError: it is not ours to bind (named).
+        ConfigurationError: there is no such port.
+    """
+    for sock in _bind_port(kind, interface, port, 0):
+        sock.close()
+
+
 def _bind_port(kind: str, interface: str, port: int, backlog: int) -> list[socket.socket]:
     if not 0 <= port <= 65535:
         raise ConfigurationError(f"port {port} does not exist", cure="use 0 to 65535")
@@ -198,7 +215,7 @@ def _bind_one(
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind((host, port))
-        if kind == "tcp":
+        if kind == "tcp" and backlog:
             sock.listen(backlog)
         sock.setblocking(False)
     except OSError as error:

@@ -1,11 +1,13 @@
-"""`tap check`: thaw a copy of a tap with the code installed now, and say what a start would say.
+"""`tap check`: thaw a copy of a tap with the code installed now, look around, and say what a start would say.
 
-It must never open a port, write beside the tap, or start a service.
+It must never open a port to anybody, write beside the tap, or start a service.
 """
 
 from __future__ import annotations
 
+from taphouse.cli.output import one_line
 from taphouse.cli.parsing import Parser
+from taphouse.errors import ConfigurationError
 
 __all__ = ["make_parser", "run"]
 
@@ -14,8 +16,10 @@ examples:
   tap check otk-shutdown.tap      before installing a new version of the code
   tap check -d /srv/otk otk.tap   as if started in /srv/otk
 
-Returns 0 if a start would find everything it needs, else the status the start
-would return."""
+Each thing is one line, ok or problem: sums, modules, classes and upgrades, types
+of servers and their options, ports, users, certificates. Returns 0 if a start
+would find everything it needs, else 78. A port that this application's own
+server holds is no problem."""
 
 
 def make_parser() -> Parser:
@@ -23,7 +27,7 @@ def make_parser() -> Parser:
     parser = Parser(
         "tap check",
         usage="tap check [options] FILE.tap",
-        description="Say whether the code installed now can run a tap: sums, modules, classes, upgrades.",
+        description="Say whether a tap would start: sums, installed code, options, ports, users, files.",
         epilog=_EPILOG,
     )
     parser.add_argument("file", metavar="FILE.tap", help="a seed or state tap; it is not changed")
@@ -42,13 +46,27 @@ def make_parser() -> Parser:
 
 
 def run(arguments: list[str]) -> int:
-    """Check the tap that ``arguments`` name."""
+    """Check the tap that ``arguments`` name.
+
+    Raises:
+        TaphouseError: the only problem that was found, or one that counts them (78).
+    """
     options = make_parser().parse(arguments)
 
     from taphouse.cli.checking import check_tap
 
-    for line in check_tap(
+    errors = []
+    for finding in check_tap(
         options.file, run_directory=options.run_directory or ".", allowed=tuple(options.allow_modules or ())
     ):
-        print(line)
-    return 0
+        print(one_line(f"{'ok' if finding.is_ok else 'problem'}: {finding.text}"))
+        if finding.error is not None:
+            errors.append(finding.error)
+    if not errors:
+        print("a start would find everything it needs")
+        return 0
+    first = errors[0]
+    more = f"; {len(errors) - 1} more problem{'s' if len(errors) > 2 else ''} above" if errors[1:] else ""
+    raise ConfigurationError(
+        f"{options.file}: {first.message}", cure=f"{first.cure}{more}".removeprefix("; ")
+    )
