@@ -188,6 +188,13 @@ def test_a_script_folder_that_others_may_write_is_refused(places: dict[str, Path
         loader(places).import_modules(["planted"])
 
 
+def test_a_script_that_others_may_write_is_refused(places: dict[str, Path]) -> None:
+    (places["scripts"] / "planted.py").write_text("x = 8")
+    (places["scripts"] / "planted.py").chmod(0o666)
+    with pytest.raises(NotPermittedError, match=r"planted is .*planted\.py, which others may write"):
+        loader(places).import_modules(["planted"])
+
+
 _SOURCE = """
 import os
 from collections import OrderedDict as Alias

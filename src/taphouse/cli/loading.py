@@ -180,12 +180,13 @@ class ModuleLoader:
             folder = os.path.dirname(folder)  # a package lies in the folder, not its modules
         if not any(_same_place(folder, recorded) for recorded in self._recorded):
             return
-        status = os.stat(folder)
-        if status.st_uid not in (0, os.geteuid()) or status.st_mode & stat.S_IWOTH:
-            raise NotPermittedError(
-                f"{self._tap}: module {top} lies in {folder}, which others may write to",
-                cure="copy the module into the run directory",
-            )
+        for place, lies in ((folder, "lies in"), (origin, "is")):
+            status = os.stat(place)
+            if status.st_uid not in (0, os.geteuid()) or status.st_mode & stat.S_IWOTH:
+                raise NotPermittedError(
+                    f"{self._tap}: module {top} {lies} {place}, which others may write to",
+                    cure="copy the module into the run directory",
+                )
 
     def _find(self, top: str) -> str | None:
         """Return the file or folder of ``top``, from the user's folder of makers if it is nowhere else."""
