@@ -12,6 +12,7 @@ from bench.groups.reads import READS
 from bench.groups.redis import REDIS_ALWAYS
 from bench.groups.requests import REQUESTS
 from bench.groups.startup import STARTUP
+from bench.groups.web import WEB
 
 GROUPS = (
     REDIS_ALWAYS,
@@ -22,6 +23,7 @@ GROUPS = (
     LATENCY,
     BIGDICT,
     REQUESTS,
+    WEB,
     STARTUP,
     FREEZING,
     IDLE,
