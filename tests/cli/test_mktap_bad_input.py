@@ -36,6 +36,12 @@ FILE = ("--file", "fortunes")
         (("--dry-run", "echo"), ("--dry-run", "--update")),
         (("--append", "x.tap", "-o", "y.tap", "echo"), ("--append and --output contradict",)),
         (("-q",), ("no type",)),
+        (("-o", "a.tap", "echo", "--output", "b.tap"), ("-o/--output", "twice")),
+        (("-q", "echo", "--quiet"), ("-q/--quiet", "twice")),
+        (("--from", "a.toml", "--from=b.toml"), ("--from", "twice")),
+        (("telnet",), ("no type telnet yet",)),
+        (("quotes.tap",), ("twistd -f quotes.tap",)),
+        (("site.toml",), ("mktap --from site.toml",)),
     ],
 )
 def test_what_is_wrong_on_the_line_is_told_in_one(
@@ -167,3 +173,68 @@ def test_post_options_that_fail_are_the_types_fault(shop: Shop) -> None:
     )
     path.write_text(text)
     shop.refused("unready", status=70, says=("type unready", "AttributeError"))
+
+
+# --- taps that cannot be updated ------------------------------------------------------------------------
+
+
+def test_a_tap_that_is_not_there_is_told(shop: Shop) -> None:
+    shop.refused("--update", "nowhere.tap", "-p", "1", status=78, says=("nowhere.tap: does not exist",))
+
+
+def test_which_server_is_meant_has_to_be_said_if_there_are_two(shop: Shop) -> None:
+    shop.run("echo", "-p", "8701")
+    shop.run("-a", "echo.tap", "discard", "-p", "8702")
+    shop.refused("--update", "echo.tap", "-p", "1", says=("2 servers", "echo, discard"))
+    shop.refused("--update", "echo.tap", "discrd", "-p", "1", says=("'discrd'", "did you mean discard?"))
+
+
+def test_a_word_that_names_no_server_is_an_argument_of_the_only_one(shop: Shop) -> None:
+    shop.run("echo")
+    shop.refused("--update", "echo.tap", "ecko", "-p", "1", says=("unexpected argument 'ecko'",))
+
+
+def test_a_tap_of_code_has_no_options_to_update(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    from taphouse import Application, Factory, Protocol
+
+    factory = Factory()
+    factory.protocol = Protocol
+    app = Application("otk")
+    app.listenTCP(8123, factory)
+    app.save("start")
+    capsys.readouterr()
+    shop.refused("--update", "otk-start.tap", "-p", "1", status=78, says=("built by code", "twistd -y"))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("-o", "x.tap"), "--update and --output"),
+        (("-n", "x"), "--update and --appname"),
+        (("-a", "echo.tap"), "--update and --append"),
+        (("--from", "x.toml"), "--update and --from"),
+        (("--force",), "--update and --force"),
+        (("-u", "nobody"), "twistd -f echo.tap --uid nobody"),
+        (("--durability", "exit"), "twistd -f echo.tap --durability exit"),
+    ],
+)
+def test_what_an_update_cannot_change_is_refused(shop: Shop, words: tuple[str, ...], says: str) -> None:
+    shop.run("echo")
+    shop.refused("--update", "echo.tap", "echo", *words, says=(says,))
+    shop.refused(*words, "echo", "--update", "echo.tap", says=(says,))
+
+
+def test_options_for_an_update_are_checked_as_for_a_new_tap(shop: Shop) -> None:
+    shop.run("quotes", "--file", "fortunes")
+    shop.refused("--update", "quotes.tap", "--port", "notanumber", says=("--port", "notanumber"))
+    shop.refused("--update", "quotes.tap", "--shout", says=("--shout and --mode quiet contradict",))
+
+
+def test_what_an_update_would_use_can_be_printed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.run("quotes", "--file", "fortunes", "-p", "8701")
+    monkeypatch.setenv("TAPHOUSE_QUOTES_MODE", "loud")
+    out, _ = shop.run("--update", "quotes.tap", "--shout", "--print-config")
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines()}
+    assert rows["port"] == ["8701", "stored"]
+    assert rows["mode"] == ["loud", "$TAPHOUSE_QUOTES_MODE"]
+    assert rows["shout"] == ["yes", "--shout"]

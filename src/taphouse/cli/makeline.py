@@ -6,12 +6,17 @@ claims may stand behind the type too.  It must never act on a word.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 
 from taphouse.cli.parsing import Parser
+from taphouse.errors import UsageError
 from taphouse.value import Value
 
-__all__ = ["MakeLine", "Spellings", "add_own_words", "read_line"]
+__all__ = ["MakeLine", "Spellings", "add_own_words", "read_line", "refuse_twice"]
+
+
+_REPEATED = frozenset({"drop", "allow_modules"})
 
 
 class Spellings(Value):
@@ -123,20 +128,46 @@ def add_own_words(line: MakeLine, parser: Parser, theirs: Spellings) -> MakeLine
     return MakeLine(own, line.name, rest, wants_help)
 
 
+def refuse_twice(own: Sequence[str], parser: Parser) -> None:
+    """Refuse an option of ours that is given twice and has one value.
+
+    Args:
+        own: words, read by `read_line`.
+        parser: knows `mktap`'s own options.
+
+    Raises:
+        UsageError: naming it.
+    """
+    seen = set()
+    at = 0
+    while at < len(own):
+        _, action = _action(parser, own[at])
+        if action is not None and action.dest not in _REPEATED:
+            if action.dest in seen:
+                raise UsageError(f"{'/'.join(action.option_strings)} is given twice", cure="give it once")
+            seen.add(action.dest)
+        at += 1 + bool(_takes_value(parser, own[at]))
+
+
+def _action(parser: Parser, word: str, *, exactly: bool = False) -> tuple[str, argparse.Action | None]:
+    """Return how an option of ours is spelled in ``word``, and what it does; None if ``word`` is none."""
+    actions = parser.actions_by_name()
+    name = word.partition("=")[0]
+    if not name.startswith("--"):
+        return word[:2], actions.get(word[:2])
+    name = name.replace("_", "-")
+    if name not in actions and not exactly:
+        name = next((one for one in actions if one.startswith(name)), name)
+    return name, actions.get(name)
+
+
 def _takes_value(parser: Parser, word: str, *, exactly: bool = False) -> bool | None:
     """Say whether an option of ours is followed by a value; ``None`` if ``word`` is none."""
-    actions = parser.actions_by_name()
-    name, equals, _ = word.partition("=")
-    if name.startswith("--"):
-        name = name.replace("_", "-")
-        match = (
-            [name] if name in actions else [] if exactly else [one for one in actions if one.startswith(name)]
-        )
-        return None if not match else not equals and actions[match[0]].nargs is None
-    action = actions.get(word[:2])
+    name, action = _action(parser, word, exactly=exactly)
     if action is None:
         return None
-    return action.nargs is None and len(word) == 2
+    is_alone = "=" not in word if name.startswith("--") else len(word) == 2
+    return action.nargs is None and is_alone
 
 
 def _is_update(word: str) -> bool:

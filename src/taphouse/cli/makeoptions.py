@@ -10,7 +10,7 @@ import argparse
 from taphouse.cli.parsing import Parser
 from taphouse.errors import UsageError
 
-__all__ = ["make_parser", "refuse_together", "refuse_what_is_gone"]
+__all__ = ["make_parser", "refuse_known_words", "refuse_together", "refuse_what_is_gone"]
 
 _DESCRIPTION = """\
 Make a tap for a server of some type: NAME.tap, which twistd starts.
@@ -42,6 +42,7 @@ _GONE = {
     "progress": "--progress: types are found without being imported; leave it out",
 }
 """Options of 2002 that mean nothing any more, with what to do instead."""
+_TYPES_OF_2002 = ("dns", "ftp", "inetd", "mail", "manhole", "news", "socks", "ssh", "telnet", "words")
 
 
 def make_parser(prog: str = "mktap") -> Parser:
@@ -132,6 +133,22 @@ def refuse_what_is_gone(own: argparse.Namespace) -> None:
 
 
 _SPELLED = {"source_file": "--from"}
+
+
+def refuse_known_words(word: str) -> None:
+    """Refuse what stands in the place of a type and is known to be none, with what was meant.
+
+    Raises:
+        UsageError: it is a file, or a type of 2002 that there is none of yet.
+    """
+    if word in _TYPES_OF_2002:
+        raise UsageError(f"there is no type {word} yet", cure="mktap alone lists the types that there are")
+    if word.endswith(".tap"):
+        raise UsageError(f"{word} is a tap, not a type", cure=f"start it: twistd -f {word}")
+    if word.endswith(".toml"):
+        raise UsageError(
+            f"{word} is a file, not a type", cure=f"build what it describes: mktap --from {word}"
+        )
 
 
 def refuse_together(own: argparse.Namespace, *pairs: tuple[str, str]) -> None:

@@ -6,15 +6,21 @@ known what is wanted: this is also what the list of types costs.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from taphouse.cli.makeline import MakeLine, Spellings, add_own_words, read_line
-from taphouse.cli.makeoptions import make_parser, refuse_together, refuse_what_is_gone
+from taphouse.cli.makeline import MakeLine, Spellings, add_own_words, read_line, refuse_twice
+from taphouse.cli.makeoptions import (
+    make_parser,
+    refuse_known_words,
+    refuse_together,
+    refuse_what_is_gone,
+)
 from taphouse.cli.output import end_with, run_command
 from taphouse.cli.parsing import Parser
-from taphouse.errors import UsageError
+from taphouse.errors import TapError, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -63,7 +69,7 @@ def run(arguments: list[str], prog: str = "mktap") -> int:
     if own.update is not None:
         lines = _update(parser, line, own.update)
     elif own.source_file is not None:
-        lines = _make_from_file(own, line)
+        lines = _make_from_file(own, line, parser)
     elif line.name is not None:
         lines = _make(parser, line, line.name)
     else:
@@ -93,7 +99,10 @@ def _make(parser: Parser, line: MakeLine, kind: str) -> Iterable[str]:
 
     # What was wrong with mktap's own options comes first: the type may have been meant as a value of one.
     refuse_what_is_gone(parser.parse(line.own))
-    maker = find_makers().get(kind).load()
+    makers = find_makers()
+    if kind not in makers:
+        refuse_known_words(kind)
+    maker = makers.get(kind).load()
     line = add_own_words(line, parser, _spellings(maker))
     if line.wants_help:
         return _help_of(maker, line.rest, parser)
@@ -194,7 +203,8 @@ def _table(parsed: Parsed[Any]) -> str:
 # --- several servers ------------------------------------------------------------------------------
 
 
-def _make_from_file(own: argparse.Namespace, line: MakeLine) -> Iterable[str]:
+def _make_from_file(own: argparse.Namespace, line: MakeLine, parser: Parser) -> Iterable[str]:
+    refuse_twice(line.own, parser)
     _check_own(own)
     if line.name is not None:
         raise UsageError(
@@ -230,6 +240,8 @@ def _update(parser: Parser, line: MakeLine, path: str) -> Iterable[str]:
     from taphouse.plugins import find_makers
 
     parser.parse(line.own)
+    if not os.path.exists(path):
+        raise TapError("does not exist", path=path, cure="check the name")
     plan = read_info(path).plan
     words = line.rest
     entry = find_server(plan, line.name, path)
@@ -275,6 +287,7 @@ _NOT_WITH_UPDATE = ("append", "source_file", "output", "appname", "force")
 
 def _own(parser: Parser, line: MakeLine) -> argparse.Namespace:
     own = parser.parse(line.own)
+    refuse_twice(line.own, parser)
     _check_own(own)
     return own
 
