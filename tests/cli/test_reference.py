@@ -87,6 +87,7 @@ def test_the_page_of_a_type_has_its_options_and_those_of_its_source() -> None:
     assert text == page("mktap-echo")
     assert {"--port", "-p", "--interface", "--help"} <= options_in_man(section(text, "OPTIONS", ".SH"))
     assert ".SH NAME\nmktap\\-echo \\- make a tap: " in text
+    assert "(from 0 to 65535; default: " in text and "; $TAPHOUSE_ECHO_PORT)." in text
 
 
 def test_there_is_no_page_of_what_there_is_not() -> None:

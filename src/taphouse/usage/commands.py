@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from taphouse.usage.fields import Field
-from taphouse.usage.helping import help_text, summary_of
+from taphouse.usage.helping import about, help_text, summary_of
 from taphouse.usage.schema import HELP_FLAGS, Schema, schema_of
 from taphouse.usage.variables import command_prefix, variable_name, variable_prefix
 
@@ -37,6 +37,18 @@ class _Group(click.Group):
 
     def get_help(self, ctx: click.Context) -> str:
         return self.help_of()
+
+
+class _Option(click.Option):
+    """An option that can tell more than its help: limits, default, environment variable."""
+
+    about = ""
+
+
+class _Argument(click.Argument):
+    """An argument that can tell the same."""
+
+    about = ""
 
 
 def make_command(cls: Any, name: str, prog: str) -> click.Command:
@@ -114,10 +126,17 @@ def _expander(schema: Schema) -> Callable[[str], str]:
 
 
 def _params(field: Field, variable: str) -> list[click.Parameter]:
+    """Return the click parameters of a field, the first with all that help says of it."""
+    first, *more = _made_for(field, variable)
+    first.about = about(field, variable)
+    return [first, *more]
+
+
+def _made_for(field: Field, variable: str) -> list[_Option | _Argument]:
     """Return the click parameters of a field; words stay words, types only serve completion."""
     if field.positional:
         return [
-            click.Argument(
+            _Argument(
                 [field.name],
                 type=_type(field),
                 nargs=-1 if field.repeat else 1,
@@ -130,14 +149,14 @@ def _params(field: Field, variable: str) -> list[click.Parameter]:
     flags = [*field.short, *field.long]
     if field.is_secret:
         return [
-            click.Option([*flags, field.name], is_flag=True, envvar=variable, **common),
-            click.Option(
+            _Option([*flags, field.name], is_flag=True, envvar=variable, **common),
+            _Option(
                 [f"{field.long[0]}-file", FROM_FILE + field.name],
                 type=click.Path(dir_okay=False),
                 metavar="FILE",
                 **{**common, "help": f"read --{field.long[0][2:]} from FILE whenever it is needed"},
             ),
-            click.Option(
+            _Option(
                 [f"{field.long[0]}-credential", FROM_CREDENTIAL + field.name],
                 metavar="NAME",
                 **{**common, "help": "take it from the service manager's credential NAME"},
@@ -146,11 +165,11 @@ def _params(field: Field, variable: str) -> list[click.Parameter]:
     if field.is_flag:
         both = [f"{flag}/{opposite}" for flag, opposite in zip(field.long, field.opposites, strict=True)]
         names = [*field.short, *both, field.name]
-        return [click.Option(names, envvar=variable, **common)]
+        return [_Option(names, envvar=variable, **common)]
     if field.is_count:
-        option = click.Option([*flags, field.name], count=True, envvar=variable, **common)
+        option = _Option([*flags, field.name], count=True, envvar=variable, **common)
     else:
-        option = click.Option(
+        option = _Option(
             [*flags, field.name],
             type=_type(field),
             multiple=field.repeat,
@@ -161,7 +180,7 @@ def _params(field: Field, variable: str) -> list[click.Parameter]:
         )
     if not field.has_opposite:
         return [option]
-    none = click.Option(
+    none = _Option(
         [*field.opposites, NONE_OF + field.name], is_flag=True, **{**common, "hidden": True, "help": "none"}
     )
     return [option, none]

@@ -13,7 +13,7 @@ from taphouse.usage.fields import Field
 from taphouse.usage.schema import HELP_FLAGS, Schema, schema_of
 from taphouse.usage.variables import variable_name
 
-__all__ = ["help_text", "summary_of", "synopsis"]
+__all__ = ["about", "help_text", "summary_of", "synopsis"]
 
 
 def summary_of(sub: SubCommand) -> str:
@@ -49,12 +49,16 @@ def help_text(schema: Schema, prog: str, prefix: str) -> str:
     if schema.description:
         parts.append("\n\n".join(_paragraph(text, width) for text in schema.description.split("\n\n")))
     if schema.arguments:
-        rows = [(field.metavar, _about(field, prefix)) for field in schema.arguments]
+        rows = [(field.metavar, about(field, variable_name(prefix, field))) for field in schema.arguments]
         parts.append(_table("arguments", rows, width))
-    rows = [(_spelling(field), _about(field, prefix)) for field in schema.options if not field.hidden]
+    rows = [
+        (_spelling(field), about(field, variable_name(prefix, field)))
+        for field in schema.options
+        if not field.hidden
+    ]
     for field in schema.options:
         if field.is_secret and not field.hidden:
-            place = rows.index((_spelling(field), _about(field, prefix))) + 1
+            place = rows.index((_spelling(field), about(field, variable_name(prefix, field)))) + 1
             rows[place:place] = [
                 (f"    {field.long[0]}-file FILE", "the same, read from FILE whenever it is needed"),
                 (f"    {field.long[0]}-credential NAME", "the same, a credential of the service manager"),
@@ -96,7 +100,7 @@ def _spelling(field: Field) -> str:
     return f"{short}{long} {field.metavar}".rstrip()
 
 
-def _about(field: Field, prefix: str) -> str:
+def about(field: Field, variable: str) -> str:
     """Return what help says of a field: its help, constraints, default, and environment variable."""
     remarks = []
     if field.kind.choices and "|" not in field.metavar:
@@ -113,7 +117,7 @@ def _about(field: Field, prefix: str) -> str:
         remarks.append("required")
     elif field.default is not None and not (field.is_count and not field.default):
         remarks.append(f"default: {_default(field)}")
-    remarks.append(f"${variable_name(prefix, field)}")
+    remarks.append(f"${variable}")
     told = "; ".join(remark for remark in remarks if remark)
     return f"{field.help} ({told})" if field.help else told
 

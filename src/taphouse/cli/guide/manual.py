@@ -137,7 +137,7 @@ def _groups(command: Command) -> Iterator[str]:
         title = "General" if group.title == "options" else group.title[:1].upper() + group.title[1:]
         yield f'.SS "{_escaped(title)}"'
         for option in group.options:
-            yield from (".TP", _tag(option), _sentence(option.help))
+            yield from (".TP", _tag(option), _sentence(option.about or option.help))
 
 
 def _argument(argument: Argument) -> str:

@@ -102,7 +102,7 @@ def from_click(command: click.Command, name: str) -> Command:
         if isinstance(param, click.Argument):
             expected = _expected_by_click(param.type)
             metavar = str(param.metavar or param.name).strip("[].")
-            arguments.append(Argument(metavar, "", expected, param.nargs == -1))
+            arguments.append(Argument(metavar, getattr(param, "about", ""), expected, param.nargs == -1))
         elif isinstance(param, click.Option) and not param.hidden:
             options.append(_option_of_click(param))
     inner = command.commands if isinstance(command, click.Group) else {}
@@ -126,6 +126,7 @@ def _option_of_click(param: click.Option) -> Option:
         _expected_by_click(param.type) if takes_value else None,
         repeatable=param.multiple or param.count,
         off=tuple(param.secondary_opts),
+        about=getattr(param, "about", ""),
     )
 
 

@@ -40,6 +40,7 @@ class Option(Value):
         metavar: what stands for its value, ``""`` if it has none.
         expected: what its value may be; ``None`` if it has none.
         repeatable: whether it may be given again.
+        about: all that is said of it where there is room, ``""`` if no more than ``help``.
         off: the spellings that say no, ``--no-colour``.
     """
 
@@ -49,6 +50,7 @@ class Option(Value):
     expected: Expected | None = None
     repeatable: bool = False
     off: tuple[str, ...] = ()
+    about: str = ""
 
 
 class Argument(Value):
