@@ -11,7 +11,7 @@ and the plan of the stored one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from taphouse.app import Application, Connector, Factory, Listener, MultiService, Service, config_attributes
@@ -114,7 +114,8 @@ class Merge:
         rows = {digests[OID]: label for label, digests in self._base.items() if OID in digests}
         if not rows:
             return {}
-        return {rows[oid]: obj for obj in find_durables(stored) if (oid := oid_of(obj)) in rows}
+        found = {rows[oid]: obj for obj in find_durables(stored) if (oid := oid_of(obj)) in rows}
+        return {label: found[label] for label in self._base if label in found}
 
     def _check_drop(self) -> None:
         held = [label for label in self._mine if label != ROOT]
@@ -243,14 +244,23 @@ class Merge:
             service.services.setdefault(name, child)
         return join_calls(app, self._calls, self._recorded.get("calls", self._calls))
 
-    def as_built(self) -> dict[str, dict[str, Any]]:
-        """Return what was built now, for the plan; what it holds has its rows by now."""
+    def as_built(self, row_of: Callable[[object], int]) -> dict[str, dict[str, Any]]:
+        """Return what was built now, for the plan.
+
+        Args:
+            row_of: object -> its row in the tap.
+        """
         reached = {id(obj) for obj in find_durables(self._new)}
         built: dict[str, dict[str, Any]] = {}
         for label, obj in self._theirs.items():
-            row = {OID: oid_of(obj)} if id(obj) in reached and oid_of(obj) else {}
+            row = {OID: row_of(obj)} if id(obj) in reached else {}
             built[label] = {**row, **self._theirs_digests[label]}
         return built
+
+    def differs_from(self, base: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Say whether anything else was built than the plan's ``as_built`` says."""
+        before = {label: {k: v for k, v in found.items() if k != OID} for label, found in base.items()}
+        return self._theirs_digests != before
 
     def without_rows(self) -> Iterator[Durable]:
         """Yield the objects of the new build that are in no tap yet and will be."""
