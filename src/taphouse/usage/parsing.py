@@ -198,7 +198,7 @@ def _sub(
         source = Source("stored")
     if word is None:
         return None, None
-    if word not in schema.commands:
+    if not isinstance(word, str) or word not in schema.commands:
         raise UsageError(
             f"{source.where or 'the stored command'}: unknown command {word!r:.80}",
             cure=did_you_mean(str(word), schema.commands),

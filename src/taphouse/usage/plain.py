@@ -57,7 +57,7 @@ def from_plan(cls: type[T], mapping: Mapping[str, Any]) -> T:
             raise UsageError(f"the plan's {name}: {error}") from None
     if schema.commands:
         word = mapping.get("sub_command")
-        if word is not None and word not in schema.commands:
+        if word is not None and (not isinstance(word, str) or word not in schema.commands):
             raise UsageError(
                 f"the plan has an unknown command {word!r:.80}", cure=did_you_mean(str(word), schema.commands)
             )

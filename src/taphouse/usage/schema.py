@@ -35,6 +35,7 @@ class Schema(Value):
         summary: the first line of the docstring.
         description: the rest of it.
         examples: lines to show, each a command.
+        own: the names of fields and words of commands that no base has declared like this.
     """
 
     title: str
@@ -43,6 +44,7 @@ class Schema(Value):
     summary: str
     description: str
     examples: tuple[str, ...]
+    own: frozenset[str]
 
     @property
     def options(self) -> list[Field]:
@@ -79,18 +81,20 @@ def make_schema(cls: type[Any], reserved: Collection[str], around: Mapping[str, 
         TypeError: for what cannot be meant.
     """
     where = qualified_name(cls)
-    bases = [vars(base).get("_schema") for base in reversed(cls.__mro__[1:])]
+    bases: list[Schema | None] = [vars(base).get("_schema") for base in reversed(cls.__mro__[1:])]
     fields: dict[str, Field] = {}
     commands: dict[str, SubCommand] = {}
     for base in filter(None, bases):
-        fields.update(base.fields)
-        commands.update(base.commands)
+        fields.update((name, field) for name, field in base.fields.items() if name in base.own)
+        commands.update((word, sub) for word, sub in base.commands.items() if word in base.own)
+    own: set[str] = set()
     annotations = dict(cls.__annotations__)
     for name in [*annotations, *(name for name in cls.__dict__ if name not in annotations)]:
         value = cls.__dict__.get(name, REQUIRED)
         if isinstance(value, SubCommand):
             schema_of(value.options)
             commands[name.replace("_", "-")] = value
+            own.add(name.replace("_", "-"))
             delattr(cls, name)
             continue
         ours = isinstance(value, Declared) or name in annotations or name in fields
@@ -108,6 +112,7 @@ def make_schema(cls: type[Any], reserved: Collection[str], around: Mapping[str, 
             fields[name] = _field(name, value, _annotation(cls, name, annotations, around), fields.get(name))
         except TypeError as error:
             raise TypeError(f"{where}.{name}: {error}") from None
+        own.add(name)
         if name in cls.__dict__:
             delattr(cls, name)
     _check_together(where, fields, commands)
@@ -115,7 +120,13 @@ def make_schema(cls: type[Any], reserved: Collection[str], around: Mapping[str, 
     examples = getattr(cls, "examples", ())
     lines = examples.strip().splitlines() if isinstance(examples, str) else examples
     return Schema(
-        where, fields, commands, summary.strip(), description.strip(), tuple(line.strip() for line in lines)
+        where,
+        fields,
+        commands,
+        summary.strip(),
+        description.strip(),
+        tuple(line.strip() for line in lines),
+        frozenset(own),
     )
 
 
@@ -141,7 +152,10 @@ def _annotation(cls: type, name: str, annotations: dict[str, Any], around: Mappi
     # An option may be called like a type, ``list``: the module's names come first.
     for names in ({}, {**around, **vars(cls)}):
         try:
-            return eval(annotation, {**module}, names)  # noqa: S307 - the author's own words
+            found: Any = annotation
+            while isinstance(found, str):  # text in quotes where all annotations are text
+                found = eval(found, {**module}, names)  # noqa: S307 - the author's own words
+            return found
         except Exception as error:
             why = str(error)
     raise TypeError(f"the annotation {annotation!r:.80} means nothing in module {cls.__module__} ({why})")

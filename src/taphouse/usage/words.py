@@ -86,7 +86,9 @@ def read_words(schema: Schema, argv: list[str], *, prog: str, prefix: str) -> Wo
             continue
         if len(here) > 1 or (times[here[0]] > 1 and not (each.repeat or each.is_count)):
             spelled = each.spelled + "".join(f"/{flag}" for flag in each.opposites)
-            raise UsageError(f"{spelled} is given twice", cure="give it once" if len(here) == 1 else see)
+            raise UsageError(
+                f"{spelled} is given twice", cure="give it once" if len(here) == 1 else "give one of them"
+            )
         found[each.name] = _word(each, here[0].removesuffix(each.name), given[here[0]])
     return Words(found, rest[0] if rest else None, rest[1:])
 
