@@ -76,7 +76,7 @@ def write_document(
     content = compose(document, name)
     target = Path(os.path.realpath(path))
     if not in_place and not force:
-        refuse_state(target)
+        refuse_state(Path(path))
     with temporary_beside(target) as temporary:
         _build(content, temporary)
         _read_back(temporary, name)
