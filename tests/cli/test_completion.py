@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from cli.terminal import Terminal
-from playground import Playground
+from playground import BIN, Playground
 from taphouse.cli import tap
 from taphouse.cli.guide.commands import NAMES, command_named
 from taphouse.cli.guide.completing import complete
@@ -162,6 +162,7 @@ LINES = {
     "tap run --durability=g": "tap run --durability=gate ",
     "tap start -d inn": "tap start -d inner/",
     "mktap nosuchtype --mo": "mktap nosuchtype --mo",
+    f"{BIN}/tapconvert --typei": f"{BIN}/tapconvert --typein ",
 }
 
 

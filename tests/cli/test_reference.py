@@ -90,9 +90,18 @@ def test_the_page_of_a_type_has_its_options_and_those_of_its_source() -> None:
     assert "(from 0 to 65535; default: " in text and "; $TAPHOUSE_ECHO_PORT)." in text
 
 
-def test_there_is_no_page_of_what_there_is_not() -> None:
-    with pytest.raises(UsageError, match="there is no command or server type 'ecko'; did you mean echo?"):
-        page("ecko")
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("ecko", "did you mean echo?"),
+        ("twisted", "did you mean twistd?"),
+        ("xyz", "there are tap, twistd, mktap, tapconvert, and what mktap lists"),
+    ],
+)
+def test_there_is_no_page_of_what_there_is_not(name: str, cure: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        page(name)
+    assert str(caught.value) == f"there is no command or server type {name!r}; {cure}"
 
 
 @pytest.mark.parametrize("verb", tap.VERBS)

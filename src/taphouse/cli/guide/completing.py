@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from taphouse.cli.guide.tree import Command, Expected, Option
-from taphouse.value import Value
+from taphouse.cli.guide.tree import Command, Expected, Group, Option
+from taphouse.value import Value, replace
 
 __all__ = ["Offer", "complete"]
 
@@ -129,25 +129,12 @@ class _Line:
 def _with_options_of(command: Command, above: Command) -> Command:
     """Return a command that takes the options of the one above too, where it has none of their names."""
     own = {flag for option in command.options for flag in (*option.flags, *option.off)}
-    return Command(
-        **{
-            **command.as_dict(),
-            "groups": (
-                *command.groups,
-                *(_left(group.title, group.options, own) for group in above.groups),
-            ),
-        }
-    )
-
-
-def _left(title: str, options: Iterable[Option], taken: set[str]) -> object:
-    from taphouse.cli.guide.tree import Group
-    from taphouse.value import replace
-
     left = [
-        replace(option, flags=tuple(flag for flag in option.flags if flag not in taken)) for option in options
+        replace(option, flags=tuple(flag for flag in option.flags if flag not in own))
+        for option in above.options
     ]
-    return Group(title, tuple(option for option in left if option.flags))
+    more = Group(above.name, tuple(option for option in left if option.flags))
+    return replace(command, groups=(*command.groups, more))
 
 
 def _values(expected: Expected | None) -> Iterable[Offer]:

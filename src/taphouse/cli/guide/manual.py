@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from taphouse.cli.guide.commands import command_named, type_command
 from taphouse.cli.guide.tree import Argument, Command, Option
 from taphouse.errors import UsageError
+from taphouse.plugins import find_makers
 
 __all__ = ["PAGES", "page"]
 
@@ -58,12 +59,18 @@ def page(name: str) -> str:
 
 
 def _type_page(name: str) -> str:
-    try:
-        command = type_command(name)
-    except UsageError as error:
+    makers = find_makers()
+    if name not in makers:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, [*PAGES, *(entry.name for entry in makers)], n=1)
         raise UsageError(
-            error.message.replace("server type", "command or server type"), cure=error.cure
-        ) from None
+            f"there is no command or server type {name!r:.100}",
+            cure=f"did you mean {near[0]}?"
+            if near
+            else f"there are {', '.join(PAGES)}, and what mktap lists",
+        )
+    command = type_command(name)
     title = f"mktap-{name}"
     lines = [
         f'.TH {_escaped(title.upper())} 1 "{_DATE}" "taphouse" "User Commands"',

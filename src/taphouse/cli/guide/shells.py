@@ -36,11 +36,11 @@ _BASH = """\
         case $kind in
         plain) COMPREPLY+=("$value") ;;
         dir) files=1 ;;
-        file) files=1; COMPREPLY+=($(compgen -f -X "!$value" -- "$cur")) ;;
+        file) files=1; mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -X "!$value" -- "$cur") ;;
         esac
     done <<< "$response"
     if [[ $files ]]; then
-        COMPREPLY+=($(compgen -d -- "$cur"))
+        mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -d -- "$cur")
         compopt -o filenames 2>/dev/null
         [[ ${COMPREPLY[*]} ]] || compopt -o default 2>/dev/null
     fi
@@ -57,6 +57,7 @@ _ZSH = """\
     local -a response plain described files
     local tap=tap kind value help folders
     [[ $words[1] == */* ]] && tap=${~${words[1]:h}}/tap
+    [[ -x $tap ]] || tap=tap
     response=("${(@f)$(env COMP_WORDS="${words[*]}" COMP_CWORD=$((CURRENT-1)) \\
         %(complete_var)s=zsh_complete $tap completion 2>/dev/null)}")
     for kind value help in "${response[@]}"; do
@@ -86,6 +87,7 @@ function %(complete_func)s
     set -l words (commandline -opc)
     set -l tap tap
     string match -q '*/*' -- $words[1]; and set tap (string replace -r '[^/]*$' tap -- $words[1])
+    test -x $tap; or set tap tap
     set -l token (commandline -ct)
     set -l before (string match -r -- '^--[^=]*=' $token; or echo '')
     set -l begun (string replace -r -- '^--[^=]*=' '' $token)
