@@ -24,6 +24,12 @@ _ANY = ("", "0.0.0.0", "::")
 class Options(usage.Options):
     """Forward connections to another address."""
 
+    examples = (
+        "mktap portforward --port 5432 --to db.example.org:5432",
+        "mktap portforward --port 443 --bind 0.0.0.0 --certfile cert.pem --to 127.0.0.1:8080",
+        "mktap portforward --port 6667 --to-tls --to irc.example.org:6697",
+    )
+
     port: int = usage.option(6666, "-p", help="TCP port to listen on", ge=0, le=65535)
     bind: str = usage.option("127.0.0.1", help="address to listen on; '' is all of this machine's")
     to: usage.Address = usage.option(help="where connections go on to: HOST:PORT or unix:/PATH")
