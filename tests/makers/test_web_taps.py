@@ -28,9 +28,9 @@ def wsgi(environ, start_response):
 
 async def asgi(scope, receive, send):
     assert scope["type"] == "http"
-    factory = scope["state"]["factory"]
-    factory.visits = getattr(factory, "visits", 0) + 1
-    body = b"%d" % factory.visits
+    memory = scope["state"]["memory"]
+    memory["visits"] = memory.get("visits", 0) + 1
+    body = b"%d" % memory["visits"]
     headers = [(b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})

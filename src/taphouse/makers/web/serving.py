@@ -116,8 +116,8 @@ class WebApp(
 ):
     """Serves an ASGI or WSGI application, found by name at each start.
 
-    The application finds this factory, whose attributes are durable, as ``scope["state"]["factory"]``
-    (starlette: ``request.state.factory``), or as ``environ["taphouse.factory"]``.
+    The application finds ``memory``, a dict that is durable, as ``scope["state"]["memory"]`` (starlette:
+    ``request.state.memory``) or ``environ["taphouse.memory"]``, and beside it this factory as ``factory``.
 
     Args:
         target: ``module:attribute``.
@@ -150,6 +150,8 @@ class WebApp(
     def __init__(self, target: str, folder: str = "") -> None:
         self.target = target
         self.folder = folder
+        self.memory: dict[str, Any] = {}
+        """What the application remembers: values that a tap can hold, by names of its own."""
 
     def imports(self) -> Iterable[tuple[str, str]]:
         """Return the module of the application."""
@@ -167,13 +169,14 @@ class WebApp(
             from taphouse.makers.web.wsgi import WsgiBridge
 
             self._v_threads = ThreadPool(self.threads, f"web {self.target}")
-            app = WsgiBridge(app, self._v_threads, {"taphouse.factory": self})
+            extra = {"taphouse.memory": self.memory, "taphouse.factory": self}
+            app = WsgiBridge(app, self._v_threads, extra)
         elif kind == "asgi2":
             app = _as_asgi3(app)
         engine = Engine(
             app,
             f"web application {self.target}",
-            {"factory": self},
+            {"memory": self.memory, "factory": self},
             **self._common(),
             lifespan="off" if kind == "wsgi" else self.lifespan,
             limit_concurrency=self.limit_concurrency,
