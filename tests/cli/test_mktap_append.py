@@ -8,6 +8,7 @@ import pytest
 
 from cli.makershop import Shop
 from playground import Playground
+from taphouse.cli import owning
 from taphouse.persist import TapLock, read_info
 
 
@@ -95,7 +96,8 @@ def test_a_type_that_fails_leaves_the_tap_as_it_was(shop: Shop) -> None:
     shop.refused("-a", "echo.tap", "faulty", status=70, says=("type faulty", "ZeroDivisionError"))
 
 
-def test_a_tap_that_somebody_uses_is_not_touched(shop: Shop) -> None:
+def test_a_tap_that_somebody_uses_is_not_touched(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(owning, "_HOLDER_WAIT_S", 0.0)
     shop.run("echo")
     lock = TapLock("echo.tap")
     lock.acquire(wait_s=0)

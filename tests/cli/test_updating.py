@@ -614,7 +614,8 @@ def test_a_tap_that_is_missing_or_damaged_is_refused(tmp_path: Path) -> None:
     assert contents(tmp_path) == before
 
 
-def test_one_that_is_in_use_is_refused(tmp_path: Path) -> None:
+def test_one_that_is_in_use_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taphouse.cli.owning._HOLDER_WAIT_S", 0.0)
     tap = Tap(tmp_path, application(Quotes(n=0)))
     with Popen([sys.executable, "-c", HOLD, str(tap.state)], stdin=PIPE, stdout=PIPE) as process:
         assert process.stdout is not None and process.stdin is not None

@@ -17,6 +17,7 @@ from typing import Any
 
 from taphouse.app import Application, check_application, object_label, unsavable
 from taphouse.cli.loading import ModuleLoader, plugin_folders
+from taphouse.cli.owning import owned
 from taphouse.durable import ClassRecord
 from taphouse.errors import (
     CannotCreateError,
@@ -27,7 +28,7 @@ from taphouse.errors import (
     TapError,
     TaphouseError,
 )
-from taphouse.persist import TapInfo, TapLock, read_info, replace_tap, set_aside, write_seed
+from taphouse.persist import TapInfo, read_info, replace_tap, set_aside, write_seed
 from taphouse.value import Value
 
 __all__ = ["Occupant", "Placed", "check_findable", "look_at", "modules_to_allow", "place_seed"]
@@ -150,7 +151,7 @@ def place_seed(
         allow = modules_to_allow(path, info.plan, (record.module for record in info.classes))
         _take_after(temporary, path, is_private=is_private)
         if keeps:
-            with _owned(path):
+            with owned(path):
                 # A whole tap gets a second name, so that there is one of the first at any moment.
                 kept = replace_tap(temporary, path, keeps=True) if _is_whole(path) else set_aside(path)
         if os.path.exists(temporary):
@@ -164,17 +165,6 @@ def _is_whole(path: str) -> bool:
     except TapError:
         return False
     return True
-
-
-@contextmanager
-def _owned(path: str) -> Iterator[None]:
-    """Own the tap at ``path``, at once or not at all: a server that runs is not waited for."""
-    lock = TapLock(path)
-    lock.acquire(wait_s=0)
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _take_after(temporary: str, path: str, *, is_private: bool) -> None:

@@ -14,12 +14,13 @@ from typing import Any
 from taphouse.app import Application, label_objects
 from taphouse.cli.choosing import Choice
 from taphouse.cli.loading import ModuleLoader
+from taphouse.cli.owning import owned
 from taphouse.cli.placing import Placed, check_findable, modules_to_allow, place_seed
 from taphouse.cli.thawing import KEPT_IN_PLAN, Loaded, import_plan, thaw_tap
 from taphouse.daemon import check_trusted
 from taphouse.durable import Durable, attach, oid_of
 from taphouse.errors import ClassIdentityError, TapError
-from taphouse.persist import NullStore, Renewal, Store, TapInfo, TapLock, read_info, renew_state
+from taphouse.persist import NullStore, Renewal, Store, TapInfo, read_info, renew_state
 
 __all__ = ["Reopened", "reopened"]
 
@@ -95,9 +96,7 @@ def reopened(path: str, *, run_directory: str = ".", allowed: Iterable[str] = ()
     if not os.path.exists(real):
         raise TapError("does not exist", path=path, cure="check the name")
     with ExitStack() as undo:
-        lock = TapLock(real)
-        lock.acquire(wait_s=0)
-        undo.callback(lock.release)
+        undo.enter_context(owned(real))
         info = read_info(real)
         if os.geteuid() == 0:
             check_trusted(real, "tap", trusted=frozenset([os.stat(real).st_uid]))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from taphouse.cli.start import Start
 from taphouse.daemon import check_rundir, check_trusted, resolve_identity
 from taphouse.durable import raw_state
-from taphouse.errors import AlreadyRunningError, ConfigurationError, TaphouseError, UsageError
+from taphouse.errors import ConfigurationError, UsageError
 from taphouse.value import replace
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["bind_ports", "load_application", "open_store", "prepare_chroot", "read_plan_and_lock"]
 
 _log = logging.getLogger("taphouse")
-_HOLDER_WAIT_S = 5.0
-_HOLDER_STEP_S = 0.5
-_ANSWER_S = 1.0
 _HAS_RUN = "_v_has_run"
 
 
@@ -168,35 +165,11 @@ def _now() -> str:
 
 
 def _lock(start: Start, path: str) -> None:
-    from taphouse.persist import TapLock, check_place
+    from taphouse.cli.owning import take_lock
+    from taphouse.persist import check_place
 
     start.notes.extend(filter(None, [check_place(Path(os.path.realpath(path)).parent)]))
-    lock = TapLock(path)
-    waited_s = 0.0
-    while True:
-        try:
-            lock.acquire(wait_s=_HOLDER_STEP_S if waited_s else 0)
-            break
-        except AlreadyRunningError:
-            if waited_s >= _HOLDER_WAIT_S or _is_served(path):
-                raise
-        # Whoever holds it is just starting, or about to end: "kill; twistd" must not fail.
-        start.readiness.step(f"waiting for the server that holds {path} to end")
-        waited_s += _HOLDER_STEP_S
-    start.undo.callback(lock.release)
-
-
-def _is_served(path: str) -> bool:
-    """Say whether a server answers that it runs on the tap at ``path``, and is not about to stop."""
-    from taphouse.control import ask, list_servers
-
-    try:
-        for entry in list_servers():
-            if entry.tap and os.path.exists(entry.tap) and os.path.samefile(entry.tap, path):
-                return ask(entry, "status", timeout=_ANSWER_S)["state"] != "stopping"
-    except TaphouseError:
-        pass
-    return False
+    start.undo.callback(take_lock(path, on_wait=start.readiness.step).release)
 
 
 def _check_account(start: Start) -> None:

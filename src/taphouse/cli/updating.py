@@ -8,7 +8,6 @@ read a command line.
 
 from __future__ import annotations
 
-import difflib
 import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,7 +18,8 @@ from taphouse.app import Application, check_application, make_plan, unsavable
 from taphouse.cli.choosing import Choice
 from taphouse.cli.keptsecrets import fill_secrets
 from taphouse.cli.loading import ModuleLoader
-from taphouse.cli.making import build_application, holds_secrets, specs_from_plan
+from taphouse.cli.making import build_application, find_server, holds_secrets, specs_from_plan
+from taphouse.cli.owning import owned
 from taphouse.cli.placing import check_findable, modules_to_allow, place_seed
 from taphouse.cli.reporting import CHANGED, Finding, Report, shorten
 from taphouse.cli.thawing import KEPT_IN_PLAN, import_plan, thaw_tap
@@ -33,7 +33,6 @@ from taphouse.persist import (
     Renewal,
     Store,
     TapInfo,
-    TapLock,
     Thawed,
     read_info,
     rehearse_state,
@@ -43,54 +42,10 @@ from taphouse.persist import (
 from taphouse.plugins import find_makers
 from taphouse.value import Value
 
-__all__ = ["choose_server", "rebuild_tap", "update_tap"]
+__all__ = ["rebuild_tap", "update_tap"]
 
 Build = Callable[[TapInfo], tuple[Application, list[dict[str, Any]]]]
 """Makes of a tap's plan the application anew, and the plan's ``servers`` as they shall be."""
-
-
-def choose_server(info: TapInfo, name: str | None) -> dict[str, Any]:
-    """Return the plan's entry of the server that is to be updated.
-
-    Args:
-        info: of the tap.
-        name: of the server; may be ``None`` if there is one.
-
-    Raises:
-        TapError: code has made the tap, not `mktap`.
-        UsageError: there is no such server, or there are several and none was named.
-    """
-    _check_made_by_mktap(info)
-    servers = [dict(entry) for entry in info.plan["servers"]]
-    names = [str(entry["name"]) for entry in servers]
-    if name is None:
-        if len(servers) > 1:
-            raise UsageError(
-                f"{info.path} holds {len(servers)} servers", cure=f"name one: {', '.join(names)}"
-            )
-        return servers[0]
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        raise UsageError(
-            f"{info.path} holds no server {name!r:.80}",
-            cure=f"did you mean {near[0]}?" if near else f"it holds {', '.join(names)}",
-        )
-    return servers[names.index(name)]
-
-
-def _check_made_by_mktap(info: TapInfo) -> None:
-    if not info.plan.get("servers"):
-        raise TapError(
-            "was not made by mktap, so it has no options", path=str(info.path), cure=_by_code(info)
-        )
-
-
-def _by_code(info: TapInfo) -> str:
-    script = (info.plan.get("script") or {}).get("module")
-    where = f"{script}.py" if script else "the code that made it"
-    if info.role == "seed":
-        return f"change {where} and run it again"
-    return f"change {where}, then go on from this state with twistd -y"
 
 
 def update_tap(
@@ -121,8 +76,12 @@ def update_tap(
         StorageError, CannotCreateError, NotPermittedError: it cannot be written; the tap is as it was.
     """
 
+    def find(info: TapInfo) -> Mapping[str, Any] | None:
+        return find_server(info.plan, server, path)
+
     def build(info: TapInfo) -> tuple[Application, list[dict[str, Any]]]:
-        entry = choose_server(info, server)
+        entry = find(info)
+        assert entry is not None, "the caller knows whose options it has"
         changed = {str(entry["name"]): options}
         specs = specs_from_plan(info.plan, find_makers(), path=path, changed=changed)
         app = build_application(
@@ -134,19 +93,25 @@ def update_tap(
         )
         return app, [spec.as_plan() for spec in specs]
 
-    return rebuild_tap(path, build, dry_run=dry_run, drop=drop, allow_modules=allow_modules)
+    return rebuild_tap(path, build, check=find, dry_run=dry_run, drop=drop, allow_modules=allow_modules)
 
 
 def rebuild_tap(
     path: str,
     build: Build,
     *,
+    check: Callable[[TapInfo], object] = lambda _info: None,
     dry_run: bool = False,
     drop: Iterable[str] = (),
     allow_modules: Iterable[str] = (),
 ) -> Report:
-    """Merge what ``build`` makes with what a tap holds; see `update_tap`."""
-    with _opened(path, dry_run=dry_run, allowed=tuple(allow_modules)) as tap:
+    """Merge what ``build`` makes with what a tap holds; see `update_tap`.
+
+    Args:
+        build: called when the modules of the tap are imported.
+        check: called before; raises if the tap is none that can be updated.
+    """
+    with _opened(path, check, dry_run=dry_run, allowed=tuple(allow_modules)) as tap:
         app, servers = build(tap.info)
         check_application(app)
         for problem in unsavable(app):
@@ -177,17 +142,17 @@ class _Opened(Value):
 
 
 @contextmanager
-def _opened(path: str, *, dry_run: bool, allowed: tuple[str, ...]) -> Iterator[_Opened]:
+def _opened(
+    path: str, check: Callable[[TapInfo], object], *, dry_run: bool, allowed: tuple[str, ...]
+) -> Iterator[_Opened]:
     real = os.path.realpath(path)
     if not os.path.exists(real):
         raise TapError("does not exist", path=path, cure="check the name")
     with ExitStack() as undo:
         if not dry_run:
-            lock = TapLock(real)
-            lock.acquire(wait_s=0)
-            undo.callback(lock.release)
+            undo.enter_context(owned(real))
         info = read_info(path)
-        _check_made_by_mktap(info)
+        check(info)
         if os.geteuid() == 0:
             check_trusted(real, "tap", trusted=frozenset([os.stat(real).st_uid]))
         source, renewal = real, None
