@@ -150,7 +150,7 @@ class _Float(Kind):
         return number
 
     def text(self, value: float) -> str:
-        return repr(value)
+        return repr(value).removesuffix(".0")
 
 
 class _Bool(Kind):

@@ -14,6 +14,16 @@ __all__ = ["Limits"]
 
 _LENGTHS = frozenset({"min_length", "max_length"})
 _CONTRADICTIONS = (("ge", "gt"), ("le", "lt"))
+_PHRASES = {
+    "ge": "at least {}",
+    "gt": "above {}",
+    "le": "at most {}",
+    "lt": "below {}",
+    "multiple_of": "a multiple of {}",
+    "pattern": "like {}",
+    "min_length": "at least {}",
+    "max_length": "at most {}",
+}
 _BITS = 63  # what msgspec compares with
 
 
@@ -92,26 +102,16 @@ class Limits:
         return ", ".join(text for text in (self._words(self._own), each) if text)
 
     def _words(self, bounds: dict[str, Any]) -> str:
-        of = "values" if self._repeat else "characters"
-        text = {
-            name: str(bound) if name in _LENGTHS or name == "pattern" else self._kind.text(bound)
-            for name, bound in bounds.items()
-        }
+        text = {name: self._bound_text(name, bound) for name, bound in bounds.items()}
         found = []
-        if "ge" in text and "le" in text:
-            found.append(f"from {text.pop('ge')} to {text.pop('le')}")
-        if "min_length" in text and "max_length" in text:
-            found.append(f"from {text.pop('min_length')} to {text.pop('max_length')} {of} long")
-        phrases = {
-            "ge": "at least {}",
-            "gt": "above {}",
-            "le": "at most {}",
-            "lt": "below {}",
-            "multiple_of": "a multiple of {}",
-            "pattern": "like {}",
-            "min_length": f"at least {{}} {of} long",
-            "max_length": f"at most {{}} {of} long",
-        }
-        return " and ".join(found + [phrases[name].format(bound) for name, bound in text.items()]).replace(
-            "values long", "values"
-        )
+        for least, most in (("ge", "le"), ("min_length", "max_length")):
+            if least in text and most in text:
+                found.append(f"from {text.pop(least).partition(' ')[0]} to {text.pop(most)}")
+        return " and ".join(found + [_PHRASES[name].format(bound) for name, bound in text.items()])
+
+    def _bound_text(self, name: str, bound: Any) -> str:
+        if name not in _LENGTHS:
+            return str(bound) if name == "pattern" else self._kind.text(bound)
+        if self._repeat:
+            return f"{bound} value{'s' * (bound != 1)}"
+        return f"{bound} character{'s' * (bound != 1)} long"
