@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 
 from cli.updates import Clock, Keys, Other, Quotes, Tap, Thing, application, factory, pool, told
 from taphouse import MultiService
+from taphouse.cli.asbuilt import Additions, built_entries, locate
 from taphouse.cli.reporting import CHANGED, CONFLICT, KEPT
 from taphouse.cli.threeway import decide
 from taphouse.cli.updating import update_tap
 from taphouse.errors import AlreadyRunningError, ConfigurationError, TapError, UsageError
 from taphouse.persist import TapLock, check_integrity, read_info, replacing
+from taphouse.usage import Secret
 
 HOLD = """
 import sys
@@ -596,7 +598,7 @@ def test_a_tap_that_code_has_made_says_how_it_is_changed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     application(Quotes(n=0)).save("start")
-    with pytest.raises(TapError, match=r"was not made by mktap, so it has no options; change .*run it again"):
+    with pytest.raises(ConfigurationError, match="was built by code, not by mktap, so it has no options"):
         update_tap("quotes-start.tap", None, None)
 
 
@@ -637,3 +639,63 @@ def test_a_failure_in_the_middle_leaves_the_tap_as_it_was(
     with pytest.raises(Exception, match="No space left"):
         tap.update(application(Quotes(n=1)))
     assert contents(tmp_path) == before
+
+
+# --- secrets ----------------------------------------------------------------------------------
+
+
+def test_a_secret_that_only_the_tap_holds_is_taken_from_there(tmp_path: Path) -> None:
+    def build(secret: Secret, limit: int) -> Any:
+        return application(Quotes(door=Thing(key=secret), all={"of": [(secret, limit)]}, limit=limit))
+
+    tap = Tap(tmp_path, build(Secret("swordfish"), 1))
+    for path in (tap.state, tap.seed):
+        report = tap.update(build(Secret.kept(), 2), path=path)
+        found = factory(tap.thaw(path))
+        assert found.door.key.reveal() == found.all["of"][0][0].reveal() == "swordfish"
+        assert found.limit == 2
+        assert "Quotes#1.door.key" not in told(report, CHANGED)
+        assert "swordfish" not in "\n".join(report.lines())
+
+
+def test_a_new_secret_replaces_the_old_one_and_neither_is_shown(tmp_path: Path) -> None:
+    tap = Tap(tmp_path, application(Quotes(key=Secret("swordfish"))))
+    report = tap.update(application(Quotes(key=Secret("tuna"))))
+    assert factory(tap.thaw()).key.reveal() == "tuna"
+    assert told(report, CHANGED) == {"Quotes#1.key": "takes the new build's"}
+    assert "tuna" not in read_info(tap.state).plan_text
+
+
+def test_a_secret_that_is_nowhere_is_asked_for(tmp_path: Path) -> None:
+    tap = Tap(tmp_path, application(Quotes(n=0)))
+    with pytest.raises(ConfigurationError, match=r"Quotes#1\.key: the secret .*; give it anew"):
+        tap.update(application(Quotes(n=0, key=Secret.kept())))
+
+
+# --- what the plan says of what was added -----------------------------------------------------
+
+
+def test_a_server_that_is_added_to_a_tap_counts_as_built_and_what_came_while_it_ran_does_not() -> None:
+    quotes = Quotes(n=0)
+    app = application(quotes)
+    plan = built_entries(app)
+    quotes.n = 1
+    app.listenTCP(1800, quotes)
+    additions = Additions(app, plan)
+    app.listenTCP(1900, Keys(n=5))
+    extended = additions.entries()
+    assert extended["built"]["listeners"] == ["tcp:1717", "tcp:1900"]
+    assert extended["built"]["objects"] == ["Quotes#1", "Keys#1"]
+    assert extended["as_built"]["Quotes#1"] == plan["as_built"]["Quotes#1"]
+    assert set(extended["as_built"]) == {"the application", "Quotes#1", "Keys#1"}
+
+
+def test_labels_are_paths_of_attributes_up_to_a_depth() -> None:
+    inner = Thing(n=0)
+    top = Thing(next=inner, twice=inner)
+    for _ in range(20):
+        inner.next = Thing(n=0)
+        inner = inner.next
+    labels = list(locate(application(Quotes(chain=top, hidden=[Thing()]))))
+    assert labels[:4] == ["the application", "Quotes#1", "Quotes#1.chain", "Quotes#1.chain.next"]
+    assert len(labels) == 10 and not any("hidden" in label or "twice" in label for label in labels)

@@ -26,7 +26,7 @@ from taphouse.cli.thawing import KEPT_IN_PLAN, import_plan, thaw_tap
 from taphouse.cli.threeway import Merge, merge_builds
 from taphouse.daemon import check_trusted
 from taphouse.durable import attach, oid_of
-from taphouse.errors import ClassIdentityError, NotDurableError, TapError, TaphouseError, UsageError
+from taphouse.errors import ClassIdentityError, NotDurableError, TapError, TaphouseError
 from taphouse.persist import (
     Freezer,
     NullStore,
