@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import select
-import signal
+import struct
+import subprocess
+import termios
 from pathlib import Path
 
 from playground import PATIENCE_S, Playground
@@ -51,13 +54,18 @@ class Terminal:
         environment = {**playground.environment, "TERM": "xterm", "ZDOTDIR": str(home), "COLUMNS": "200"}
         self._line = Path(playground.folder) / "line"
         self.shown = b""
-        self._pid, self._terminal = pty.fork()
-        if self._pid == 0:
-            try:
-                os.chdir(playground.folder)
-                os.execvpe(shell, words[shell], environment)
-            finally:
-                os._exit(127)
+        self._terminal, inside = pty.openpty()
+        fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
+        # Not pty.fork(): a process with threads should not go on in Python after a fork.
+        self._shell = subprocess.Popen(
+            ["setsid", "--ctty", *words[shell]],
+            cwd=playground.folder,
+            env=environment,
+            stdin=inside,
+            stdout=inside,
+            stderr=inside,
+        )
+        os.close(inside)
         self._wait(lambda: _PROMPT in self.shown, "a prompt")
 
     def after_tab(self, typed: str) -> str:
@@ -92,6 +100,6 @@ class Terminal:
 
     def close(self) -> None:
         """End the shell."""
-        os.kill(self._pid, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
+        with self._shell:
+            self._shell.kill()
         os.close(self._terminal)
