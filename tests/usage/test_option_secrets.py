@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import sys
@@ -11,6 +12,7 @@ import pytest
 from optionmodels import Everything, options, parse, refusal
 
 from taphouse import Application, Factory, usage
+from taphouse.cli.showing import describe_tap
 from taphouse.durable import find_registered
 from taphouse.errors import ConfigurationError
 from taphouse.persist import NullStore, thaw, write_seed
@@ -212,6 +214,7 @@ def test_a_tap_holds_options_secrets_and_addresses(tmp_path):
     app.listenUNIX("vault.sock", Vault(config))
     tap = tmp_path / "vault.tap"
     write_seed(tap, app, {"name": "vault"})
+    assert SESAME not in json.dumps(describe_tap(str(tap), limit=0))
     [listener] = thaw(NullStore(tap), find).root.listeners
     vault = listener.factory
     assert vault.config == config

@@ -17,6 +17,8 @@ from taphouse.persist import Inert, InertObject, Ref, TapInfo, read_info, read_o
 __all__ = ["describe_tap", "print_tap"]
 
 _OPEN = "open: a server runs on it, or was killed"
+_MASKED = "taphouse.usage.Secret"
+"""What is in the state so that it need not be anywhere else is not put on a terminal, nor in its log."""
 _MAX_DEPTH = 12
 _MAX_TEXT = 200
 """Characters shown of one text value, in text output; JSON has them all up to `_MAX_JSON_TEXT`."""
@@ -78,6 +80,8 @@ class _Describer:
         described: dict[str, Any] = {"oid": found.oid, "class": found.kind}
         if found.record is not None:
             described["state"] = {name: self.value(part) for name, part in found.state.items()}
+            if found.kind == _MASKED and found.state.get("_text") is not None:
+                described["state"]["_text"] = "***"
             return described
         described["entries"] = self.value(found.state)
         if found.chunks:
