@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -63,6 +64,42 @@ def test_help_of_a_type_has_its_options_with_defaults_and_those_of_mktap(
 
 def test_the_version_is_a_line(shop: Shop) -> None:
     assert shop.run("--version")[0].startswith("mktap ")
+
+
+def imported_by(*words: str) -> set[str]:
+    """Return the modules that mktap has imported when it is done."""
+    program = (
+        "import sys; from taphouse.cli import mktap; code = mktap.main(sys.argv[1:]); "
+        "print(*sys.modules, file=sys.stderr); sys.exit(code)"
+    )
+    command = [sys.executable, "-c", program, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+@pytest.mark.process
+def test_listing_needs_neither_parser_nor_loop(shop: Shop) -> None:
+    imported = imported_by()
+    assert "taphouse.plugins" in imported
+    assert not imported & {
+        "click",
+        "msgspec",
+        "asyncio",
+        "sqlite3",
+        "quotes",
+        "taphouse.makers",
+        "taphouse.app",
+    }
+
+
+@pytest.mark.process
+def test_making_imports_what_it_needs_alone(shop: Shop) -> None:
+    imported = imported_by("quotes", "--file", "fortunes")
+    assert "quotes" in imported
+    assert not imported & {
+        "uvloop", "uvicorn", "starlette", "hiredis", "importlib.metadata", "tempfile", "difflib", "tomllib",
+        "taphouse.runtime", "taphouse.control", "taphouse.cli.updating", "taphouse.cli.reopening",
+    }  # fmt: skip
 
 
 # --- making -----------------------------------------------------------------------------------------
