@@ -89,14 +89,6 @@ def test_a_changed_option_keeps_the_state(quotes):
     assert re.search(r"asked +2$", quotes.run("tap", "show", "quotes-shutdown.tap").stdout, re.MULTILINE)
 
 
-def test_a_server_that_is_about_to_end_is_waited_for(quotes):
-    quotes.run("mktap", "quotes", "--file", "fortunes", "-p", "8717")
-    quotes.run("twistd", "-f", "quotes.tap")
-    quotes.run("kill `cat twistd.pid`; mktap --update quotes-shutdown.tap -p 8718")
-    quotes.run("twistd", "-f", "quotes-shutdown.tap")
-    assert quotes.ask(8718) == b"To be is to be stored.\n"
-
-
 def test_a_type_that_is_gone_keeps_its_server_only_if_its_classes_are_there(quotes):
     quotes.run("mktap", "quotes", "--file", "fortunes", "-p", "8717")
     text = quotes.read(f"{PLUGINS}/quotes.py")
