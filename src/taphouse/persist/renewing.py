@@ -7,6 +7,7 @@ must never know what is changed in between.
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -68,7 +69,9 @@ def renew_state(path: str | os.PathLike[str]) -> Iterator[Renewal]:
     name = Path(os.path.realpath(path))
     if not is_locked_here(name):
         raise InternalError(f"{name} is renewed without its lock")
-    folder = name.with_name(f".{name.name}.{os.urandom(4).hex()}.tmp")
+    for left in name.parent.glob(f".{glob.escape(name.name)}.*.renewing"):
+        _remove(left)  # of one that was killed: whoever has the lock is alone
+    folder = name.with_name(f".{name.name}.{os.urandom(4).hex()}.renewing")
     try:
         folder.mkdir(0o700)
     except OSError as error:
@@ -78,10 +81,14 @@ def renew_state(path: str | os.PathLike[str]) -> Iterator[Renewal]:
         with _opened(name, folder) as store:
             yield Renewal(name, store)
     finally:
-        with suppress(OSError):
-            for leftover in folder.iterdir():
-                leftover.unlink()
-            folder.rmdir()
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    with suppress(OSError):
+        for leftover in folder.iterdir():
+            leftover.unlink()
+        folder.rmdir()
 
 
 @contextmanager
