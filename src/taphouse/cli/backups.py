@@ -16,6 +16,7 @@ from taphouse.cli.servers import back_up, find_running
 from taphouse.errors import CannotCreateError, ConfigurationError, TapError, TaphouseError
 from taphouse.persist import (
     TapInfo,
+    TapLock,
     check_integrity,
     put_in_place,
     read_info,
@@ -114,22 +115,31 @@ def restore(backup: str, path: str, *, force: bool = False) -> list[str]:
     info = read_info(backup)
     if os.path.realpath(backup) == str(target):
         raise ConfigurationError(f"{backup} is that tap itself", cure="name the backup first, then the tap")
-    before = _what_is_there(target)
-    if before is not None and not force:
-        _refuse_foreign(info, before, backup, path)
-    temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
+    lock = TapLock(target)
+    lock.acquire(wait_s=0)
     try:
-        copy_closed(backup, str(temporary))
-        check_integrity(temporary)
-        kept = put_in_place(temporary, target, keeps=True)
+        before = _what_is_there(target)
+        if before is not None and not force:
+            _refuse_foreign(info, before, backup, path)
+        kept = _put_back(backup, target)
     finally:
-        temporary.unlink(missing_ok=True)
+        lock.release()
     said = [f"{path}: {info.role} of {info.name} as of epoch {info.epoch}, lineage {info.lineage}."]
     if kept is not None:
         epoch = f"epoch {before.epoch}, " if before is not None else "damaged, "
         lineage = f"lineage {before.lineage}" if before is not None else "lineage unknown"
         said.append(f"{kept}: what was there: {epoch}{lineage}.")
     return said
+
+
+def _put_back(backup: str, target: Path) -> Path | None:
+    temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
+    try:
+        copy_closed(backup, str(temporary))
+        check_integrity(temporary)
+        return put_in_place(temporary, target, keeps=True)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _what_is_there(target: Path) -> TapInfo | None:

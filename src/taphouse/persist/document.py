@@ -103,6 +103,8 @@ def document_of(image: Image, name: Path) -> dict[str, Any]:
     document["objects"] = objects = {}
     for row in found:
         with damage_as_tap_error(name, f"row {row.oid}"):
+            if not 0 < row.oid < image.next_oid:
+                raise CodecError("has a number never given")
             objects[ids[row.oid]] = _object_entry(row, documenter, keys)
     return document
 
