@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import itertools
 import os
 import sys
 from collections import Counter, OrderedDict, deque
@@ -14,12 +16,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.updates import Clock, Keys, Other, Quotes, Tap, Thing, application, factory, pool, told
+from cli import updates
+from cli.updates import NOTHING, Clock, Keys, Other, Quotes, Tap, Thing, application, factory, pool, told
 from taphouse import MultiService
 from taphouse.cli.asbuilt import Additions, built_entries, locate
 from taphouse.cli.reporting import CHANGED, CONFLICT, KEPT
 from taphouse.cli.threeway import decide
 from taphouse.cli.updating import update_tap
+from taphouse.durable import registry
 from taphouse.errors import AlreadyRunningError, ConfigurationError, TapError, UsageError
 from taphouse.persist import TapLock, check_integrity, read_info, replacing
 from taphouse.usage import Secret
@@ -107,6 +111,41 @@ def test_what_is_as_it_was_built_takes_the_new_value_and_what_changed_is_kept(tm
         "  Quotes#1.size: 2, not 3",
         f"{tap.state}: updated; as it was before it is kept as {tap.state}.1",
     ]
+
+
+VALUES: list[Any] = [NOTHING, 1, [2], {"k": {3}}]
+
+
+def test_every_combination_of_built_stored_and_new_comes_out_as_the_table_says(tmp_path: Path) -> None:
+    """One attribute for each, in an object and in one that hangs on it."""
+    combinations = {f"a{n}": row for n, row in enumerate(itertools.product(VALUES, repeat=3))}
+
+    def attributes(of: int) -> dict[str, Any]:
+        return {name: copy.deepcopy(row[of]) for name, row in combinations.items() if row[of] is not NOTHING}
+
+    def build(of: int) -> Any:
+        return application(Quotes(**attributes(of), thing=Thing(**attributes(of))))
+
+    def change(app: Any) -> None:
+        for obj in (factory(app), factory(app).thing):
+            for name, (_, stored, _) in combinations.items():
+                if stored is not NOTHING:
+                    setattr(obj, name, copy.deepcopy(stored))
+                elif hasattr(obj, name):
+                    delattr(obj, name)
+
+    tap = Tap(tmp_path, build(0))
+    tap.run(change)
+    report = tap.update(build(2))
+    for label, obj in (("Quotes#1", factory(tap.thaw())), ("Quotes#1.thing", factory(tap.thaw()).thing)):
+        for name, (built, stored, new) in combinations.items():
+            expected = new if stored == built else stored
+            assert getattr(obj, name, NOTHING) == expected, (name, built, stored, new)
+            said = [found.kind for found in report.findings if found.what == f"{label}.{name}"]
+            if stored == new:
+                assert said == []
+            else:
+                assert said == [CHANGED if stored == built else KEPT if new == built else CONFLICT]
 
 
 def test_the_next_update_compares_with_the_last_build(tmp_path: Path) -> None:
@@ -355,6 +394,44 @@ def test_new_objects_are_added(tmp_path: Path) -> None:
     assert {"Keys#1": "is new", "clock": "is new"}.items() <= told(report, CHANGED).items()
     info = read_info(tap.state)
     assert set(info.plan["objects"]) == {"Quotes#1", "Keys#1", "clock"} and all(info.plan["objects"].values())
+
+
+def test_objects_of_classes_that_are_gone_are_kept_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tap = Tap(tmp_path, application(Quotes(n=0)))
+    tap.run(lambda app: setattr(factory(app), "old", [updates.Gone(what="kept")]))
+    gone = updates.Gone
+    with monkeypatch.context() as away:
+        away.delattr(updates, "Gone")
+        away.delitem(registry._by_name, "cli.updates.Gone")
+        report = tap.update(application(Quotes(n=1)))
+        assert any("class cli.updates.Gone" in note for note in report.notes)
+    found = factory(tap.thaw())
+    assert (found.n, type(found.old[0]), found.old[0].what) == (1, gone, "kept")
+
+
+def test_a_class_of_a_newer_version_is_upgraded_on_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tap = Tap(tmp_path, application(Quotes(thing=updates.Gone(seconds=60, n=0))))
+    tap.run(lambda app: setattr(factory(app).thing, "n", 3))
+    with monkeypatch.context() as away:
+        away.delitem(registry._by_name, "cli.updates.Gone")
+
+        class Newer(Thing, version=2):
+            __module__, __qualname__ = "cli.updates", "Gone"
+
+            def upgrade_from_1(self, state: dict[str, Any]) -> dict[str, Any]:
+                state["minutes"] = state.pop("seconds") / 60
+                return state
+
+        away.setattr(updates, "Gone", Newer)
+        report = tap.update(application(Quotes(thing=Newer(minutes=1.0, n=0))))
+        thing = factory(tap.thaw()).thing
+        assert (type(thing), thing.minutes, thing.n) == (Newer, 1.0, 3)
+        assert not hasattr(thing, "seconds")
+        assert set(told(report, KEPT)) == {"Quotes#1.thing.n"}
 
 
 # --- two of a type, and what came while it ran ------------------------------------------------

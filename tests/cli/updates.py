@@ -44,6 +44,10 @@ class Other(Thing):
     """The same, of another class."""
 
 
+class Gone(Thing):
+    """One that an update does not find any more."""
+
+
 class Quotes(Factory, config=("greeting",)):
     protocol = Protocol
 

@@ -33,7 +33,7 @@ def test_a_value_has_the_same_digest_after_a_save_and_a_thaw(tmp_path: Path, nam
 
 
 @settings(
-    max_examples=80,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -42,7 +42,7 @@ def test_any_value_has_the_same_digest_after_a_save_and_a_thaw(tmp_path: Path, v
     assert digests(round_trip(tmp_path, value=value)) == digests(root_with(value=value))
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(one=values, other=values)
 def test_what_differs_has_another_digest(one: Any, other: Any) -> None:
     if digest(one) == digest(other):

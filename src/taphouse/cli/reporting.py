@@ -87,20 +87,6 @@ class Report(Value):
         else:
             yield one_line(f"{self.path}: updated")
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the report as JSON-able data."""
-        return {
-            "path": self.path,
-            "dry_run": self.is_rehearsal,
-            "written": self.is_written,
-            "kept_as": self.kept_as or None,
-            **{
-                kind: [{"what": entry.what, "text": entry.text} for entry in self.of(kind)]
-                for kind in _HEADINGS
-            },
-            "notes": list(self.notes),
-        }
-
 
 def shorten(value: Any) -> str:
     """Return a durable value in few words: some entries of a container, a class for an object."""
