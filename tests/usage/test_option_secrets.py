@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import subprocess
 import sys
 from pathlib import Path
 
@@ -120,7 +121,11 @@ def test_secrets_are_equal_if_they_are_the_same():
 # --- asking ---------------------------------------------------------------------------------------
 
 ASK = """
+import os
+
 from taphouse import usage
+
+os.open(os.ttyname(0), os.O_RDWR)  # the first of a session gets what it opens as its terminal, /dev/tty
 
 class Options(usage.Options):
     password: usage.Secret = usage.option(help="of the database")
@@ -131,25 +136,26 @@ print("got", len(Options.parse().password.reveal()))
 
 def converse(script: Path, *typed: str) -> tuple[int, str]:
     """Run a program at a terminal, and answer each of its questions."""
-    pid, terminal = pty.fork()
-    if not pid:
-        os.execv(sys.executable, [sys.executable, str(script), "--password"])
-    said = ""
-    answers = list(typed)
-    answered = 0
-    try:
-        while True:
-            more = os.read(terminal, 4096).decode()
-            said += more
-            # getpass has turned the echo off before it asks
-            if said.count(": ") > answered and answers and said.endswith(": "):
-                answered = said.count(": ")
-                os.write(terminal, answers.pop(0).encode() + b"\n")
-    except OSError:  # Linux says EIO when the other side is closed
-        pass
-    finally:
-        os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said.replace("\r\n", "\n")
+    terminal, inside = pty.openpty()
+    said, answers = "", list(typed)
+    with subprocess.Popen(
+        [sys.executable, str(script), "--password"],
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        start_new_session=True,
+    ) as asking:
+        os.close(inside)
+        try:
+            while more := os.read(terminal, 4096).decode():
+                said += more
+                if answers and said.endswith(": "):  # getpass has turned the echo off before it asks
+                    os.write(terminal, answers.pop(0).encode() + b"\n")
+        except OSError:  # Linux says EIO when the other side is closed
+            pass
+        finally:
+            os.close(terminal)
+    return asking.returncode, said.replace("\r\n", "\n")
 
 
 @pytest.mark.process
