@@ -25,7 +25,7 @@ from bench.cores import Cores, available_cores, divide_cores
 HERE = Path(__file__).resolve().parent
 SERVERS = HERE / "servers"
 WORKERS = HERE / "workers"
-PEERS = ("ZODB", "asyncpg", "gunicorn", "hiredis", "twisted", "uvloop")
+PEERS = ("ZODB", "asyncpg", "gunicorn", "hiredis", "pproxy", "proxy.py", "twisted", "uvloop")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from bench.groups.freezing import FREEZING
 from bench.groups.gate import GATE_GROUP
 from bench.groups.idle import IDLE
 from bench.groups.latency import LATENCY
+from bench.groups.portforward import PORTFORWARD
 from bench.groups.reads import READS
 from bench.groups.redis import REDIS_ALWAYS
 from bench.groups.requests import REQUESTS
@@ -24,6 +25,7 @@ GROUPS = (
     BIGDICT,
     REQUESTS,
     WEB,
+    PORTFORWARD,
     STARTUP,
     FREEZING,
     IDLE,
