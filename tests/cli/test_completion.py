@@ -218,6 +218,26 @@ def test_running_servers_are_completed(seed: Playground) -> None:
     assert "otk-start.tap" in lines
 
 
+@pytest.mark.process
+def test_what_a_tap_holds_is_completed(seed: Playground) -> None:
+    seed.write(".local/share/taphouse/plugins/quotes.py", QUOTES)
+    seed.write("quotes.txt", "")
+    seed.run("mktap", "quotes", "--file", "quotes.txt")
+    seed.write(
+        "ask.fish",
+        "tap completion fish | source\n"
+        "complete -C 'tap get otk-start.tap '\n"
+        "complete -C 'mktap --update quotes.tap '\n"
+        "complete -C 'mktap --update=quotes.tap --mod'\n"
+        "complete -C 'mktap --update quotes.tap quotes --mode '\n"
+        "complete -C 'mktap --update nosuch.tap x'\n",
+    )
+    lines = seed.run("fish", "--no-config", "ask.fish").stdout.splitlines()
+    assert lines == [
+        "Keys#1.nextkey", "quotes\tthe server of type quotes", "--mode\thow: soon, or later", "slow", "fast",
+    ]  # fmt: skip
+
+
 def answer(place: Playground, shell: str, words: str, at: str) -> subprocess.CompletedProcess[str]:
     asking = {"_TAPHOUSE_COMPLETE": f"{shell}_complete", "COMP_WORDS": words, "COMP_CWORD": at}
     return place.run("tap", "completion", environment=asking)

@@ -65,7 +65,28 @@ def _mktap(prog: str = "mktap") -> Command:
         children=_types(),
         child=lambda name: type_command(name, prog),
         shares_options=True,
+        adapt=lambda flag, value: _update(prog, value) if flag == "--update" else None,
     )
+
+
+def _update(prog: str, tap: str) -> Command | None:
+    """Return `mktap` as it is behind ``--update``: a server's name is a type there, and may be left out."""
+    from taphouse.cli.guide.known import servers_in
+
+    servers = servers_in(tap)
+    made = replace(
+        _mktap(prog),
+        children={name: f"the server of type {kind}" for name, kind in servers.items()},
+        child=lambda name: type_command(servers[name], prog),
+        adapt=None,
+    )
+    if len(servers) != 1:
+        return made
+    (kind,) = servers.values()
+    try:
+        return replace(made, groups=type_command(kind, prog).with_options_of(made).groups)
+    except TaphouseError:  # it is broken, or not installed any more
+        return made
 
 
 def _types() -> dict[str, str]:

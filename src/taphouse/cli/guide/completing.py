@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from taphouse.cli.guide.tree import Command, Expected, Group, Option
-from taphouse.value import Value, replace
+from taphouse.cli.guide.tree import Command, Expected, Option
+from taphouse.value import Value
 
 __all__ = ["Offer", "complete"]
 
@@ -48,20 +48,21 @@ class _Line:
         self._command = command
         self._waiting: Option | None = None  # an option that wants its value
         self._given: set[tuple[str, ...]] = set()
-        self._arguments = 0
+        self._arguments: list[str] = []
         self._no_more_options = False
 
     def read(self, word: str) -> None:
         """Take one whole word."""
         if self._waiting is not None:
+            self._adapt(self._waiting, word)
             self._waiting = None
         elif self._no_more_options or not word.startswith("-") or word == "-":
             self._read_argument(word)
         elif word == "--":
             self._no_more_options = True
         elif word.startswith("--"):
-            name, equals, _ = word.partition("=")
-            self._read_option(self._command.takes(name), has_value=bool(equals))
+            name, equals, value = word.partition("=")
+            self._read_option(self._command.takes(name), value if equals else None)
         else:
             self._read_letters(word)
 
@@ -70,36 +71,45 @@ class _Line:
         for at, letter in enumerate(word[1:], 2):
             option = self._command.takes(f"-{letter}")
             takes_value = option is not None and option.expected is not None
-            self._read_option(option, has_value=at < len(word))
+            self._read_option(option, word[at:] or None)
             if takes_value:
                 break
 
-    def _read_option(self, option: Option | None, *, has_value: bool) -> None:
+    def _read_option(self, option: Option | None, value: str | None) -> None:
         if option is None:
             return
         self._given.add(option.flags)
-        if option.expected is not None and not has_value:
+        if option.expected is None:
+            return
+        if value is None:
             self._waiting = option
+        else:
+            self._adapt(option, value)
+
+    def _adapt(self, option: Option, value: str) -> None:
+        """Let the command be another once an option has its value."""
+        if self._command.adapt is not None:
+            self._command = self._command.adapt(option.flags[-1], value) or self._command
 
     def _read_argument(self, word: str) -> None:
         above = self._command
         if not self._arguments and word in above.children and above.child is not None:
             self._command = above.child(word)
             if above.shares_options:
-                self._command = _with_options_of(self._command, above)
+                self._command = self._command.with_options_of(above)
             else:
                 self._given.clear()
             return
-        self._arguments += 1
+        self._arguments.append(word)
 
     def offers(self, begun: str) -> Iterable[Offer]:
         """Return what could come next, also what does not begin like ``begun``."""
         if self._waiting is not None:
-            return _values(self._waiting.expected)
+            return _values(self._waiting.expected, self._arguments)
         if begun.startswith("--") and "=" in begun and not self._no_more_options:
             name, _, _ = begun.partition("=")
             option = self._command.takes(name)
-            offers = _values(option.expected if option else None)
+            offers = _values(option.expected if option else None, self._arguments)
             return [
                 offer if offer.kind != "plain" else Offer(f"{name}={offer.text}", offer.help)
                 for offer in offers
@@ -114,10 +124,11 @@ class _Line:
         if not self._arguments:
             yield from (Offer(name, help_) for name, help_ in self._command.children.items())
         arguments = self._command.arguments
-        if self._arguments < len(arguments):
-            yield from _values(arguments[self._arguments].expected)
+        at = len(self._arguments)
+        if at < len(arguments):
+            yield from _values(arguments[at].expected, self._arguments)
         elif arguments and arguments[-1].repeatable:
-            yield from _values(arguments[-1].expected)
+            yield from _values(arguments[-1].expected, self._arguments)
 
     def _flags(self) -> Iterable[Offer]:
         for option in self._command.options:
@@ -126,25 +137,14 @@ class _Line:
                     yield Offer(flag, option.help)
 
 
-def _with_options_of(command: Command, above: Command) -> Command:
-    """Return a command that takes the options of the one above too, where it has none of their names."""
-    own = {flag for option in command.options for flag in (*option.flags, *option.off)}
-    left = [
-        replace(option, flags=tuple(flag for flag in option.flags if flag not in own))
-        for option in above.options
-    ]
-    more = Group(above.name, tuple(option for option in left if option.flags))
-    return replace(command, groups=(*command.groups, more))
-
-
-def _values(expected: Expected | None) -> Iterable[Offer]:
+def _values(expected: Expected | None, arguments: Sequence[str]) -> Iterable[Offer]:
     if expected is None:
         return
     yield from (Offer(word) for word in expected.words)
     if expected.known:
         from taphouse.cli.guide.known import look_up
 
-        yield from (Offer(word, help_) for word, help_ in look_up(expected.known))
+        yield from (Offer(word, help_) for word, help_ in look_up(expected.known, arguments))
     if expected.folders:
         yield Offer("", kind="dir")
     yield from (Offer(suffix, kind="file") for suffix in expected.suffixes)

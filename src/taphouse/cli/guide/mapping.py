@@ -34,11 +34,10 @@ EXPECTED = {
     "IN": Expected(suffixes=(".tap", ".json")),
     "NAME|FILE.tap": Expected(suffixes=(".tap",), known="servers"),
     "OUT": Expected(suffixes=(".tap", ".json")),
+    "PATH": Expected(known="state"),
     "TAP": _TAPS,
     "USER": Expected(known="users"),
-    **dict.fromkeys(
-        ("MODE", "MODULE", "N", "NAME", "PATH", "SIZE", "TEXT", "TIME", "TYPE", "VALUE"), ANYTHING
-    ),
+    **dict.fromkeys(("MODE", "MODULE", "N", "NAME", "SIZE", "TEXT", "TIME", "TYPE", "VALUE"), ANYTHING),
 }
 """What our own commands expect where their help says so."""
 

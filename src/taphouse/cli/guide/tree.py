@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from taphouse.value import Value, field
+from taphouse.value import Value, field, replace
 
 __all__ = ["ANYTHING", "Argument", "Command", "Expected", "Group", "Option"]
 
@@ -19,7 +19,8 @@ class Expected(Value):
         words: these, and nothing else unless the next fields say so.
         suffixes: files with one of these suffixes; ``("",)`` for any file.
         folders: folders.
-        known: what is looked up when it is wanted: ``"servers"``, ``"users"``, ``"groups"``, ``"pages"``.
+        known: what is looked up when it is wanted: ``"servers"``, ``"users"``, ``"groups"``, ``"pages"``,
+            ``"state"``.
     """
 
     words: tuple[str, ...] = ()
@@ -83,6 +84,7 @@ class Command(Value):
         children: what may be typed next instead of an argument, with its line of help.
         child: returns the command of one of ``children``.
         shares_options: whether its own options may stand behind a child's name too.
+        adapt: returns what the command is once an option, by its last flag, has had a value.
     """
 
     name: str
@@ -95,6 +97,7 @@ class Command(Value):
     children: Mapping[str, str] = field(default_factory=dict)
     child: Callable[[str], Command] | None = None
     shares_options: bool = False
+    adapt: Callable[[str, str], Command | None] | None = None
 
     @property
     def options(self) -> list[Option]:
@@ -112,3 +115,13 @@ class Command(Value):
                 if any(each.startswith(spelled) for each in (*option.flags, *option.off))
             ]
         return found[0] if len(found) == 1 else None
+
+    def with_options_of(self, above: Command) -> Command:
+        """Return a command that takes the options of the one above too, where it has none of their names."""
+        own = {flag for option in self.options for flag in (*option.flags, *option.off)}
+        left = [
+            replace(option, flags=tuple(flag for flag in option.flags if flag not in own))
+            for option in above.options
+        ]
+        more = Group(above.name, tuple(option for option in left if option.flags))
+        return replace(self, groups=(*self.groups, more))
