@@ -7,6 +7,11 @@ from pathlib import Path
 import pytest
 
 from cli.makershop import Shop
+from taphouse import Application
+from taphouse.app import make_plan
+from taphouse.cli import tap
+from taphouse.persist import write_seed
+from taphouse.protocols import Echo
 
 FILE = ("--file", "fortunes")
 
@@ -195,12 +200,8 @@ def test_a_word_that_names_no_server_is_an_argument_of_the_only_one(shop: Shop) 
 
 
 def test_a_tap_of_code_has_no_options_to_update(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    from taphouse import Application, Factory, Protocol
-
-    factory = Factory()
-    factory.protocol = Protocol
     app = Application("otk")
-    app.listenTCP(8123, factory)
+    app.listenTCP(8123, Echo)
     app.save("start")
     capsys.readouterr()
     shop.refused("--update", "otk-start.tap", "-p", "1", status=78, says=("built by code", "twistd -y"))
@@ -238,3 +239,36 @@ def test_what_an_update_would_use_can_be_printed(shop: Shop, monkeypatch: pytest
     assert rows["port"] == ["8701", "stored"]
     assert rows["mode"] == ["loud", "$TAPHOUSE_QUOTES_MODE"]
     assert rows["shout"] == ["yes", "--shout"]
+
+
+GOOD = {"name": "echo", "type": "echo", "options": {}, "module": "m", "distribution": None, "folder": None}
+
+
+@pytest.mark.parametrize(
+    "servers",
+    [
+        5,
+        "text",
+        {"name": "echo"},
+        [5],
+        [{}],
+        [{**GOOD, "name": "a\x1b[2Jb"}],
+        [{**GOOD, "type": ["echo"]}],
+        [{**GOOD, "options": None}],
+        [{**GOOD, "folder": 7}],
+        [GOOD, GOOD],
+    ],
+)
+def test_a_plan_that_mktap_has_not_written_is_refused(shop: Shop, servers: object) -> None:
+    forged = Application("echo")
+    forged.listenTCP(8701, Echo)
+    write_seed("echo.tap", forged, {**make_plan(forged), "servers": servers})
+    for words in (("--update", "echo.tap", "-p", "1"), ("-a", "echo.tap", "discard")):
+        line = shop.refused(*words, status=78, says=("echo.tap: plan: ", "made by hand"))
+        assert "\x1b" not in line
+    shop.run("show", "echo.tap", command=tap.main)
+    _, err = shop.run("show", "--toml", "echo.tap", command=tap.main, status=78)
+    assert "made by hand" in err
+    shop.refused("echo", status=78, says=("echo.tap", "--force"))
+    shop.run("--force", "echo")
+    assert Path("echo.tap.1").exists()

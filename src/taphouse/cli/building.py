@@ -75,11 +75,11 @@ class Builder:
         app = self._app
         before = app.name
         self._servers[spec.name] = spec
-        with blaming(spec.maker.entry), verbs.quiet():
-            try:
+        try:
+            with blaming(spec.maker.entry), verbs.quiet():
                 outcome = spec.maker.update_application(app, spec.options)
-            except TakenError as error:
-                raise self._taken(spec, error) from error
+        except TakenError as error:
+            raise self._taken(spec, error) from error
         if inspect.iscoroutine(outcome):
             outcome.close()
             raise ConfigurationError(
@@ -159,8 +159,7 @@ def blaming(entry: MadeBy) -> Iterator[None]:
     except (UsageError, TakenError):
         raise
     except TaphouseError as error:
-        if not error.message.startswith(("type ", "server")):
-            error.message = f"{_called(entry)}: {error.message}"
+        error.message = f"{_called(entry)}: {error.message}"
         raise
     except (Exception, SystemExit) as error:
         raise InternalError(f"{_called(entry)}: {where(error, skip=_HOUSE)}") from error
@@ -169,7 +168,9 @@ def blaming(entry: MadeBy) -> Iterator[None]:
 def _other_value(spec: ServerSpec, listener: Listener, value: str) -> str:
     """Return how to give ``spec`` another address: by the name of the option that holds this one."""
     wanted = {listener.port, str(listener.port)} if listener.path is None else {listener.path}
-    for name, given in usage.to_plan(spec.options).items():
+    # The port, if there is one; another option may happen to have the same value.
+    options = sorted(usage.to_plan(spec.options).items(), key=lambda option: "port" not in option[0])
+    for name, given in options:
         texts = {given, given.rpartition(":")[2]} if isinstance(given, str) else {str(given)}
         if {str(text) for text in wanted} & texts:
             return f"give {spec.name} {value} for --{name.replace('_', '-')}"

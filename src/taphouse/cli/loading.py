@@ -246,8 +246,11 @@ def plugin_folders(plan: Mapping[str, Any]) -> list[str]:
 
     Modules that factories import by name lie there, and the makers of its servers.
     """
-    folders = [*(plan.get("folders") or ())]
-    folders += [entry.get("folder") for entry in plan.get("servers") or () if isinstance(entry, Mapping)]
+    named = plan.get("folders")
+    folders = list(named) if isinstance(named, list) else []
+    servers = plan.get("servers")
+    entries = servers if isinstance(servers, list) else []
+    folders += [entry.get("folder") for entry in entries if isinstance(entry, Mapping)]
     return list(dict.fromkeys(folder for folder in folders if folder and isinstance(folder, str)))
 
 

@@ -13,6 +13,7 @@ from taphouse import usage
 from taphouse.app import Application, make_plan
 from taphouse.cli.asbuilt import built_entries
 from taphouse.cli.building import Builder, ServerSpec, blaming
+from taphouse.cli.planned import planned_servers
 from taphouse.errors import ConfigurationError, UsageError
 from taphouse.names import check_application_name
 from taphouse.plugins import Maker, Makers
@@ -68,13 +69,13 @@ def find_server(plan: Mapping[str, Any], name: str | None, path: str) -> Mapping
         ConfigurationError: the tap was not made by `mktap`.
         UsageError: there is no such server, or no telling which is meant.
     """
-    servers: list[Mapping[str, Any]] = list(plan.get("servers") or ())
+    servers = planned_servers(plan, path)
     if not servers:
         raise ConfigurationError(
             f"{path}: was built by code, not by mktap, so it has no options",
             cure="change the code and start it with twistd -y",
         )
-    names = [str(entry["name"]) for entry in servers]
+    names = [entry["name"] for entry in servers]
     if name is None:
         if len(servers) > 1:
             raise UsageError(f"{path} holds {len(servers)} servers", cure=f"name one: {', '.join(names)}")
@@ -139,8 +140,8 @@ def specs_from_plan(
         UsageError: stored options are none of its options any more.
     """
     specs = []
-    for entry in plan.get("servers") or ():
-        name = str(entry["name"])
+    for entry in planned_servers(plan, path):
+        name = entry["name"]
         maker = installed_maker(entry, makers, path=path)
         options = (changed or {}).get(name)
         specs.append(ServerSpec(name, maker, options or usage.from_plan(maker.Options, entry["options"])))

@@ -21,6 +21,7 @@ from taphouse.cli.making import (
     plan_of_servers,
 )
 from taphouse.cli.placing import Placed, look_at, place_seed
+from taphouse.cli.planned import planned_servers
 from taphouse.errors import TapError, UsageError
 from taphouse.persist import TapInfo, read_info
 from taphouse.value import Value, replace
@@ -54,8 +55,8 @@ def make_tap(specs: Sequence[ServerSpec], wish: Wish) -> list[str]:
     refusal = occupant.refusal(appname, [spec.type for spec in specs]) if occupant is not None else None
     if refusal is not None and not wish.force:
         raise refusal
+    servers = [spec.as_plan() for spec in specs]  # before a maker could change what was asked for
     app = build_application(specs, appname, uid=wish.uid, gid=wish.gid, durability=wish.durability or "gate")
-    servers = [spec.as_plan() for spec in specs]
     placed = place_seed(
         app,
         path,
@@ -91,14 +92,14 @@ def append_server(spec: ServerSpec, path: str, wish: Wish, *, allowed: Iterable[
                 f"--appname {wish.appname}: {path} holds application {app.name}, which keeps its name",
                 cure="leave --appname out",
             )
-        before = list(tap.info.plan.get("servers") or ())
-        spec = replace(spec, name=free_name(spec.name, [str(entry.get("name")) for entry in before]))
+        before = planned_servers(tap.info.plan, path)
+        spec = replace(spec, name=free_name(spec.name, [entry["name"] for entry in before]))
+        servers = [*before, spec.as_plan()]  # before the maker could change what was asked for
         additions = Additions(app, tap.info.plan)
         Builder(app, path).add(spec)
         for name in ("uid", "gid", "durability"):
             if getattr(wish, name) is not None:
                 setattr(app, name, getattr(wish, name))
-        servers = [*before, spec.as_plan()]
         placed = tap.save(
             lambda oid_of: plan_of_servers(
                 app, servers, oid_of, kept={**tap.kept_plan(), **additions.entries(oid_of)}

@@ -18,6 +18,7 @@ from typing import Any
 from taphouse.app import Application, check_application, object_label, unsavable
 from taphouse.cli.loading import ModuleLoader, plugin_folders
 from taphouse.cli.owning import owned
+from taphouse.cli.planned import planned_servers
 from taphouse.durable import ClassRecord
 from taphouse.errors import (
     CannotCreateError,
@@ -60,7 +61,10 @@ class Occupant:
                 path=self.path,
                 cure=f"change its options with mktap --update {self.path}, or {_FORCE}",
             )
-        made = [str(entry.get("type")) for entry in self.info.plan.get("servers") or ()]
+        try:
+            made = [entry["type"] for entry in planned_servers(self.info.plan, self.path)]
+        except TapError:
+            return TapError("is a seed with a plan that mktap did not write", path=self.path, cure=_FORCE)
         if not made:
             return TapError("is a seed that was made by code", path=self.path, cure=_FORCE)
         if self.info.name != name or made != list(types):

@@ -20,6 +20,7 @@ from taphouse.app import DURABILITIES
 from taphouse.cli.building import ServerSpec, blaming
 from taphouse.cli.making import check_server_name
 from taphouse.cli.newtap import Wish
+from taphouse.cli.planned import planned_servers
 from taphouse.errors import ConfigurationError, UsageError
 from taphouse.names import check_application_name
 from taphouse.plugins import Makers
@@ -140,7 +141,7 @@ def write_server_file(plan: Mapping[str, Any], path: str) -> str:
     Raises:
         ConfigurationError: the tap was not made by `mktap`.
     """
-    servers = plan.get("servers") or ()
+    servers = planned_servers(plan, path)
     if not servers:
         raise ConfigurationError(
             f"{path}: was built by code, not by mktap, so there are no options to show",

@@ -203,7 +203,8 @@ def _plan_lines(plan: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     script = plan.get("script")
     if isinstance(script, Mapping):
         yield "code", f"{script.get('module') or 'modules'} in {script.get('folder')}"
-    for entry in plan.get("servers") or ():
+    servers = plan.get("servers")
+    for entry in servers if isinstance(servers, list) else ():
         if isinstance(entry, Mapping):
             yield "server", f"{entry.get('name')}, type {entry.get('type')}: {_options(entry.get('options'))}"
     begun = plan.get("begun")
