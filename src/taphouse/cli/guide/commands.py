@@ -71,7 +71,7 @@ def _mktap(prog: str = "mktap") -> Command:
 
 def _update(prog: str, tap: str) -> Command | None:
     """Return `mktap` as it is behind ``--update``: a server's name is a type there, and may be left out."""
-    from taphouse.cli.guide.known import servers_in
+    from taphouse.cli.guide.taps import servers_in
 
     servers = servers_in(tap)
     made = replace(
