@@ -302,7 +302,7 @@ async def leaves(scope, receive, send):
     ("attribute", "mode", "reason"),
     [
         ("starlette", "auto", "RuntimeError: no database at all"),
-        ("plain", "auto", "OSError: no disk"),
+        ("plain", "on", "OSError: no disk"),
         ("says_failed", "auto", "network"),
         ("silent", "on", "AssertionError: only HTTP"),
         ("leaves", "on", "SystemExit: gone"),
@@ -321,7 +321,7 @@ def test_an_application_that_cannot_start_keeps_the_server_from_starting(web_app
     assert refused.value.exit_code == 70
 
 
-@pytest.mark.parametrize("attribute", ["silent", "leaves"])
+@pytest.mark.parametrize("attribute", ["silent", "leaves", "plain"])
 def test_an_application_that_knows_no_lifespan_is_served_without(web_app, attribute):
     async def main():
         async with site(**web_app(LIFESPANS, attribute)) as served:

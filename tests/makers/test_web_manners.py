@@ -107,6 +107,81 @@ def test_a_head_without_end_is_refused(web_app):
     run(main())
 
 
+TRAILED = """
+import json
+
+async def app(scope, receive, send):
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    body = json.dumps([len(body), [name.decode() for name, _ in scope["headers"]]]).encode()
+    headers = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+"""
+CHUNKED = b"POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def test_trailers_without_end_are_refused_and_no_trailer_is_a_header(web_app):
+    async def main():
+        async with site(**web_app(TRAILED)) as server:
+            short = CHUNKED + b"3\r\nabc\r\n0\r\nX-Real: me\r\n\r\n"
+            reader, writer = await connected(server, short)
+            await reader.readuntil(b'[3, ["host", "transfer-encoding"]]')
+            writer.close()
+            reader, writer = await connected(server, CHUNKED + b"3\r\nabc\r\n")
+            await until(lambda: server.factory._v_engine.shared.tasks)
+            writer.write(b"0\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"x" * 1000) for n in range(1000)))
+            with pytest.raises(ConnectionError):
+                assert await reader.read() == b""
+                raise ConnectionResetError  # it may also end without
+            writer.close()
+
+    run(main())
+
+
+def test_a_body_in_the_smallest_chunks_is_taken(web_app):
+    async def main():
+        async with site(**web_app(TRAILED)) as server:
+            reader, writer = await connected(server, CHUNKED)
+            for _ in range(100):
+                writer.write(b"1\r\nx\r\n" * 1000)
+                await writer.drain()
+            writer.write(b"0\r\n\r\n")
+            await reader.readuntil(b"[100000, [")
+            writer.close()
+
+    run(main())
+
+
+def test_what_is_refused_does_not_get_into_a_response(web_app):
+    async def main():
+        async with site(**web_app(SHOP, header_timeout="0.01s")) as server:
+            module = module_of(server)
+            reader, writer = await connected(server, GET % b"/later" + b"GET / HTTP/1.1\r\n")
+            await until(lambda: module.waiting)
+            for _ in range(3):
+                server.factory._v_engine._tick()
+            module.going.set()
+            await answered(reader, b"/later")
+            assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
+            writer.close()
+            module.going.clear()
+            reader, writer = await connected(
+                server, GET % b"/later" + b"GET / HTTP/1.1\r\nX: " + b"x" * 300_000
+            )
+            await until(lambda: len(module.waiting) == 2)
+            module.going.set()
+            assert b"connection: close" in await answered(reader, b"/later")
+            assert await reader.read() == b""
+            writer.close()
+
+    run(main())
+
+
 @pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n", GET % b"/x" + b"GET /y"])
 def test_a_head_that_does_not_come_is_not_waited_for(web_app, said):
     async def main():

@@ -17,6 +17,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 __all__ = ["HttpConnection", "QuietWebSocketConnection", "Shared", "Timers", "WebSocketConnection"]
 
 _MOST_HEAD_BYTES: Final = 128 * 1024
+_WRAPPING_OF_A_BYTE: Final = 8
+"""What a byte of a body may be wrapped in, on average: a chunk of its own takes six more."""
 _IDLE_GRACE_S: Final = 0.1
 """A request that is on its way when a stop begins is read in this time."""
 _LINGER_S: Final = 1.0
@@ -85,6 +87,8 @@ class HttpConnection(HttpToolsProtocol):
         self.idle_since: float | None = None
         """When the last response was complete; None while a request is under way."""
         self._head_bytes = 0
+        self._watched: Any = None
+        self._wrapping_bytes = 0
         self._run: Any = None
 
     def connection_made(self, transport: Any) -> None:
@@ -100,11 +104,39 @@ class HttpConnection(HttpToolsProtocol):
         scope = self.scope
         if scope is None or "method" not in scope:  # uvicorn puts it there when the head is complete
             self._await_head(len(data))
-        elif self.waits_since is not None:
+        else:
             self.waits_since = None
-            self._head_bytes = 0
+            if self.cycle is not None and self.cycle.more_body:
+                self._watch_body(len(data))
         if self.is_draining and self.cycle is not None:
             self.cycle.keep_alive = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; one that comes behind the body (a trailer) is too late to change the request."""
+        if "method" in self.scope:
+            return
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self._wrapping_bytes -= (1 + _WRAPPING_OF_A_BYTE) * len(body)
+        super().on_body(body)
+
+    def _watch_body(self, received: int) -> None:
+        """See that what comes is a body, and not its chunks' wrapping or trailers without end."""
+        if self.cycle is not self._watched:
+            self._watched = self.cycle
+            self._wrapping_bytes = 0  # what came with the head is not counted
+            return
+        self._wrapping_bytes += received
+        if self._wrapping_bytes > _MOST_HEAD_BYTES:
+            self.transport.abort()  # the application waits for the body, and hears that nobody is there
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Serve the request without an upgrade, as HTTP wants it; nobody has to install anything."""
 
     def cancel(self) -> None:
         """A request has come: the connection is idle no more, see `Timers`."""
@@ -113,7 +145,8 @@ class HttpConnection(HttpToolsProtocol):
     def end_if_late(self, oldest_head: float, oldest_idle: float) -> None:
         """End the connection if it has kept us waiting since before these times."""
         if self.waits_since is not None and self.waits_since <= oldest_head:
-            self.refuse(b"408 Request Timeout")
+            if not self.is_busy:
+                self.refuse(b"408 Request Timeout")
         elif self.idle_since is not None and self.idle_since <= oldest_idle:
             self.timeout_keep_alive_handler()
 
@@ -126,7 +159,7 @@ class HttpConnection(HttpToolsProtocol):
             self.refuse(b"431 Request Header Fields Too Large")
 
     def refuse(self, status: bytes) -> None:
-        """Answer a request whose head does not end, and hang up.
+        """Answer a request that is none, and hang up; responses that are under way are finished before.
 
         What still comes is read for a moment: closing a socket with unread data resets it, and the answer
         would be lost.
@@ -135,22 +168,30 @@ class HttpConnection(HttpToolsProtocol):
             return
         self.is_refused = True
         self.waits_since = None
+        if self.is_busy:
+            self.cycle.keep_alive = False
+            return
         self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(_LINGER_S, self.transport.close)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a response is under way, or waits in line."""
+        return self.cycle is not None and not self.cycle.response_complete
+
     def shutdown(self) -> None:
         """A stop begins: finish what is under way, then hang up."""
         self.is_draining = True
-        cycle = self.cycle
-        if cycle is not None and not cycle.response_complete:
-            cycle.keep_alive = False  # the last of those that wait in line
+        if self.is_busy:
+            self.cycle.keep_alive = False  # the last of those that wait in line
         else:
-            self.loop.call_later(_NEW_GRACE_S if cycle is None else _IDLE_GRACE_S, self._hang_up_if_idle)
+            grace_s = _NEW_GRACE_S if self.cycle is None else _IDLE_GRACE_S
+            self.loop.call_later(grace_s, self._hang_up_if_idle)
 
     def _hang_up_if_idle(self) -> None:
-        if (self.cycle is None or self.cycle.response_complete) and not self.transport.is_closing():
+        if not self.is_busy and not self.transport.is_closing():
             self.transport.close()
 
 

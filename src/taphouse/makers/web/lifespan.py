@@ -62,8 +62,10 @@ class Lifespan:
             raise
         if answer is not None and answer["type"] == "lifespan.startup.complete":
             return
-        if answer is None and self._mode == "auto" and not (self._speaks and self._error):
-            _log.debug("%s does not speak the lifespan protocol", self._name)
+        if answer is None and self._mode == "auto":
+            # So the specification wants it: who cannot start says "failed", who raises knows no lifespan.
+            if self._speaks and self._error is not None:
+                _log.warning("%s is served without lifespan: %r", self._name, self._error)
             self._task = None
             return
         if self._task is not None:  # it said "failed": its exception follows, if it has one
