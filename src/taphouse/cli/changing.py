@@ -12,15 +12,7 @@ from typing import Any
 from taphouse.cli.output import one_line
 from taphouse.cli.statepath import Slot, find_slot, kind_of
 from taphouse.errors import ConfigurationError, TapError, UsageError
-from taphouse.persist import (
-    TapLock,
-    advance,
-    check_document,
-    parse_document,
-    read_document,
-    render_document,
-    write_document,
-)
+from taphouse.persist import TapEditor, TapLock, parse_document, render_document
 
 __all__ = ["TYPES", "get_value", "set_value"]
 
@@ -39,9 +31,8 @@ def get_value(path: str, where: str) -> str:
         TapError: if the tap is damaged.
         UsageError: if there is no such value.
     """
-    document = read_document(path)
-    slot = _whole(document, find_slot(document, where))
-    return render_document(slot.value)
+    editor = TapEditor(path)
+    return render_document(_whole(editor, find_slot(editor.objects, where)).value)
 
 
 def set_value(path: str, where: str, text: str, *, kind: str = "", dry_run: bool = False) -> str:
@@ -63,32 +54,30 @@ def set_value(path: str, where: str, text: str, *, kind: str = "", dry_run: bool
     lock = TapLock(path)
     lock.acquire(wait_s=0)
     try:
-        document = read_document(path)
-        slot = find_slot(document, where)
-        _refuse_configuration(document, slot, where)
+        editor = TapEditor(path)
+        slot = find_slot(editor.objects, where)
+        _refuse_configuration(editor, slot, where)
         new = _parse(text, kind, where)
         if not (type(new) is dict and "$ref" in new):
-            slot = _whole(document, slot)
+            slot = _whole(editor, slot)
         old = slot.value
         new = _fitting(old, new, where) if not kind else new
-        said = f"{where}: {_short(old)} -> {_short(new)}"
         slot.holder[slot.key] = new
-        change = json.dumps([where, new], sort_keys=True).encode()
-        advance(document, change)
+        said = f"{where}: {_short(old)} -> {_short(new)}"
         if dry_run:
-            check_document(document, path)
+            editor.check(slot.owner)
             return f"{said}; nothing was written"
-        write_document(document, path, name=path, in_place=True)
+        editor.write(slot.owner, json.dumps([where, new], sort_keys=True).encode())
         return said
     finally:
         lock.release()
 
 
-def _whole(document: dict[str, Any], slot: Slot) -> Slot:
+def _whole(editor: TapEditor, slot: Slot) -> Slot:
     """Return where a container is that ``slot`` refers to, or ``slot``."""
     value = slot.value
     if type(value) is dict and "$ref" in value:
-        entry = document["objects"][value["$ref"]]
+        entry = editor.objects[value["$ref"]]
         if "operations" in entry:
             raise TapError("holds operations that only its code can do", cure="start and stop it once")
         if "value" in entry:
@@ -96,11 +85,10 @@ def _whole(document: dict[str, Any], slot: Slot) -> Slot:
     return slot
 
 
-def _refuse_configuration(document: dict[str, Any], slot: Slot, where: str) -> None:
-    entry = document["objects"][slot.owner]
-    classes = document["classes"]
-    name = classes[entry["class"]].get("name", entry["class"]) if "class" in entry else ""
-    is_root = slot.owner.endswith("@1") or document["plan"].get("objects", {}).get(slot.owner) == 1
+def _refuse_configuration(editor: TapEditor, slot: Slot, where: str) -> None:
+    key = editor.objects[slot.owner].get("class")
+    name = editor.classes[key].name if key is not None else ""
+    is_root = slot.owner.endswith("@1") or (editor.plan.get("objects") or {}).get(slot.owner) == 1
     if name in _ENDPOINTS or (is_root and slot.attribute in _ROOT):
         raise ConfigurationError(f"{where} is configuration, which the plan owns", cure="use mktap --update")
 

@@ -62,17 +62,16 @@ def kind_of(value: Any) -> str:
     return _PLAIN[type(value)]
 
 
-def find_slot(document: Mapping[str, Any], path: str) -> Slot:
+def find_slot(objects: Mapping[str, Any], path: str) -> Slot:
     """Find the value that ``path`` names.
 
     Args:
-        document: of a tap.
+        objects: of a tap's document.
         path: id of an object, then ``.attribute``, ``[index]`` and ``["key"]``.
 
     Raises:
         UsageError: if there is none, with the nearest names that there are.
     """
-    objects = document["objects"]
     owner = max(
         (key for key in objects if path.startswith(key) and path[len(key) : len(key) + 1] in ("", ".", "[")),
         key=len,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from taphouse.persist.digesting import find_durables as find_durables
     from taphouse.persist.document import read_document as read_document
     from taphouse.persist.document import render_document as render_document
-    from taphouse.persist.exchanging import advance as advance
+    from taphouse.persist.editing import TapEditor as TapEditor
     from taphouse.persist.exchanging import check_document as check_document
     from taphouse.persist.exchanging import parse_document as parse_document
     from taphouse.persist.exchanging import put_in_place as put_in_place
@@ -69,11 +69,11 @@ __all__ = [
     "SqliteStore",
     "Store",
     "StoreStatistics",
+    "TapEditor",
     "TapInfo",
     "TapLock",
     "Thawed",
     "Turn",
-    "advance",
     "check_document",
     "check_integrity",
     "check_place",
@@ -110,6 +110,7 @@ if not TYPE_CHECKING:  # a type checker knows every name; it should miss the oth
             "codes": ["CodecError", "Ref"],
             "digesting": ["digest_states", "find_durables"],
             "document": ["read_document", "render_document"],
+            "editing": ["TapEditor"],
             "exchanging": [
                 "advance",
                 "check_document",

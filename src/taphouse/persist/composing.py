@@ -9,7 +9,8 @@ import datetime
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from taphouse.durable import ClassRecord
@@ -22,13 +23,13 @@ from taphouse.persist.inertpacking import InertPacker
 from taphouse.persist.leaves import PackFailure
 from taphouse.persist.origin import fresh_meta, plan_text
 from taphouse.persist.pending import parts_of
-from taphouse.persist.problems import Problem, expect, place_text
+from taphouse.persist.problems import Problem, expect, place_text, placed
 from taphouse.persist.records import KINDS, MAX_OID, Row, make_class
 from taphouse.persist.schema import ROLES, Meta
 from taphouse.persist.undocumenting import Undocumenter
 from taphouse.value import Value, field
 
-__all__ = ["Content", "compose", "object_numbers"]
+__all__ = ["Content", "compose", "compose_object", "object_numbers"]
 
 _HEAD: Final = ("document", "role", "name", "lineage", "created", "written_by")
 _STATE: Final = ("epoch", "begin", "chain")
@@ -76,13 +77,49 @@ def compose(document: Any, name: str) -> Content:
     Raises:
         TapError: naming the place of the first thing that is wrong.
     """
-    try:
+    with _placed_in(name):
         return _Composer(expect(document, dict)).compose()
+
+
+def compose_object(
+    key: str,
+    entry: Any,
+    *,
+    name: str,
+    classes: Mapping[str, ClassRecord],
+    cids: Mapping[ClassRecord, int],
+    numbers: Mapping[str, int],
+    meta: Meta,
+) -> Content:
+    """Return the content that one entry of a document describes, without classes.
+
+    Args:
+        key: its id.
+        entry: a JSON value, perhaps edited.
+        name: of the document, for messages.
+        classes: key of a class in the document -> record.
+        cids: record -> number.
+        numbers: id of an object -> its number.
+        meta: of the tap.
+
+    Raises:
+        TapError: naming the place of the first thing that is wrong.
+    """
+    content = Content(meta)
+    with _placed_in(name):
+        _put(content, Undocumenter(classes, numbers), InertPacker(dict(cids)), key, entry)
+    return content
+
+
+@contextmanager
+def _placed_in(name: str) -> Iterator[None]:
+    """Turn what is wrong in a document into one line with its place."""
+    try:
+        yield
     except Problem as problem:
         where = place_text(problem.place[::-1])
-        raise TapError(
-            str(problem), path=name, where=where, cure="correct it; nothing was written"
-        ) from problem
+        cure = "correct it; nothing was written"
+        raise TapError(str(problem), path=name, where=where, cure=cure) from problem
     except RecursionError as error:
         raise TapError("is nested too deep", path=name, cure="nothing was written") from error
 
@@ -132,19 +169,9 @@ class _Composer:
         classes, by_key = self._classes()
         packer = InertPacker({record: cid for cid, record in classes.items()})
         content = Content(meta, classes)
-        self.undocumenter = Undocumenter(by_key, numbers)
+        undocumenter = Undocumenter(by_key, numbers)
         for key, entry in self.document["objects"].items():
-            try:
-                self._object(content, packer, numbers[key], expect(entry, dict))
-            except Problem as problem:
-                problem.place += [key, "objects"]
-                raise
-            except PackFailure as failure:
-                raise Problem(
-                    f"{failure.path}: {failure.why}".removeprefix(": "), key, "objects"
-                ) from failure
-            except CodecError as error:
-                raise Problem(str(error), key, "objects") from error
+            _put(content, undocumenter, packer, key, entry)
         root = content.rows.get(1)
         if root is None or root[0] < FIRST_CLASS or classes[root[0]].kind != "durable":
             raise Problem("there is no object of number 1, the application", "objects")
@@ -253,59 +280,61 @@ class _Composer:
             by_key[key] = record
         return dict(enumerate(by_key.values(), FIRST_CLASS)), by_key
 
-    def _object(self, content: Content, packer: InertPacker, oid: int, entry: dict[str, Any]) -> None:
+
+def _put(content: Content, make: Undocumenter, packer: InertPacker, key: str, entry: Any) -> None:
+    """Put what one entry describes into ``content``."""
+    oid = make.ids[key]
+    try:
+        expect(entry, dict)
         is_container = "kind" in entry
         needed = ("kind", "value") if is_container else ("class", "state")
-        for key in entry:
-            if key not in needed and not (is_container and key == "operations"):
-                raise Problem(f"an object with {needed[0]!r} has no such entry", key)
-        for key in needed:
-            if key not in entry:
-                raise Problem(f"{key!r} is missing")
-        if is_container:
-            self._container(content, packer, oid, entry)
-            return
-        with_key = _placed(self.undocumenter.record, "class")
-        record = with_key(entry["class"], "durable", "plain")
-        state = _placed(self.undocumenter.attributes, "state")(entry["state"])
-        content.rows[oid] = packer.object(record, state)
-
-    def _container(self, content: Content, packer: InertPacker, oid: int, entry: dict[str, Any]) -> None:
-        cid = KIND_CIDS.get(expect(entry["kind"], str, "kind"))
-        if cid is None:
-            raise Problem(f"{entry['kind']!r:.40} is none of {', '.join(KIND_CIDS)}", "kind")
-        self.undocumenter.allows_gone = bool(entry.get("operations"))
-        try:
-            value = _placed(self.undocumenter.value, "value")(entry["value"])
-            operations = _placed(self.undocumenter.operations, "operations")(entry.get("operations", []))
-        finally:
-            self.undocumenter.allows_gone = False
-        try:
-            parts_of(value, cid)
-        except CodecError as error:
-            raise Problem(
-                f"{_SHAPES[cid % 8]} is expected, since the kind is {entry['kind']}", "value"
-            ) from error
-        content.rows[oid], chunks = packer.container(cid, value)
-        if chunks:
-            content.chunks[oid] = dict(enumerate(chunks))
-        if operations:
-            if content.meta.role == "seed" or cid > 7 or not content.meta.epoch:
-                raise Problem("only a tracked container of a state tap has operations", "operations")
-            content.deltas.append((oid, content.meta.epoch, packer.operations(operations)))
+        for name in entry:
+            if name not in needed and not (is_container and name == "operations"):
+                raise Problem(f"an object with {needed[0]!r} has no such entry", name)
+        for name in needed:
+            if name not in entry:
+                raise Problem(f"{name!r} is missing")
+        (_container if is_container else _object)(content, make, packer, oid, entry)
+    except Problem as problem:
+        problem.place += [key, "objects"]
+        raise
+    except PackFailure as failure:
+        raise Problem(f"{failure.path}: {failure.why}".removeprefix(": "), key, "objects") from failure
+    except CodecError as error:
+        raise Problem(str(error), key, "objects") from error
 
 
-def _placed(function: Any, key: str) -> Any:
-    """Return ``function`` with ``key`` added to the place of what it finds wrong."""
+def _object(
+    content: Content, make: Undocumenter, packer: InertPacker, oid: int, entry: dict[str, Any]
+) -> None:
+    record = placed(make.record, "class")(entry["class"], "durable", "plain")
+    content.rows[oid] = packer.object(record, placed(make.attributes, "state")(entry["state"]))
 
-    def placed(*arguments: Any) -> Any:
-        try:
-            return function(*arguments)
-        except Problem as problem:
-            problem.place.append(key)
-            raise
 
-    return placed
+def _container(
+    content: Content, make: Undocumenter, packer: InertPacker, oid: int, entry: dict[str, Any]
+) -> None:
+    cid = KIND_CIDS.get(expect(entry["kind"], str, "kind"))
+    if cid is None:
+        raise Problem(f"{entry['kind']!r:.40} is none of {', '.join(KIND_CIDS)}", "kind")
+    make.allows_gone = bool(entry.get("operations"))
+    try:
+        value = placed(make.value, "value")(entry["value"])
+        operations = placed(make.operations, "operations")(entry.get("operations", []))
+    finally:
+        make.allows_gone = False
+    try:
+        parts_of(value, cid)
+    except CodecError as error:
+        why = f"{_SHAPES[cid % 8]} is expected, since the kind is {entry['kind']}"
+        raise Problem(why, "value") from error
+    content.rows[oid], chunks = packer.container(cid, value)
+    if chunks:
+        content.chunks[oid] = dict(enumerate(chunks))
+    if operations:
+        if content.meta.role == "seed" or cid > 7 or not content.meta.epoch:
+            raise Problem("only a tracked container of a state tap has operations", "operations")
+        content.deltas.append((oid, content.meta.epoch, packer.operations(operations)))
 
 
 def _is_unwritable(text: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ __all__ = [
     "KIND_CIDS",
     "KIND_WORDS",
     "class_keys",
+    "document_object",
     "document_of",
     "object_ids",
     "read_document",
@@ -85,7 +87,7 @@ def document_of(image: Image, name: Path) -> dict[str, Any]:
     info = info_of(image, name)
     found = list(objects_of(image, name))
     keys = class_keys(image.classes)
-    ids = object_ids(found, info.plan)
+    ids = object_ids({row.oid: row.cid for row in found}, image.classes, info.plan)
     documenter = Documenter({image.classes[cid]: key for cid, key in keys.items()}, ids)
     document: dict[str, Any] = {
         "document": DOCUMENT,
@@ -105,7 +107,7 @@ def document_of(image: Image, name: Path) -> dict[str, Any]:
         with damage_as_tap_error(name, f"row {row.oid}"):
             if not 0 < row.oid < image.next_oid:
                 raise CodecError("has a number never given")
-            objects[ids[row.oid]] = _object_entry(row, documenter, keys)
+            objects[ids[row.oid]] = document_object(row, documenter, keys)
     return document
 
 
@@ -134,23 +136,37 @@ def _class_entry(record: ClassRecord, key: str) -> dict[str, Any]:
     }
 
 
-def object_ids(found: list[InertObject], plan: Any) -> dict[int, str]:
-    """Return row number -> id in the document: its label in the plan (``Keys#1``), else ``Node@17``."""
+def object_ids(kinds: Mapping[int, int], classes: Mapping[int, ClassRecord], plan: Any) -> dict[int, str]:
+    """Return row number -> id in the document: its label in the plan (``Keys#1``), else ``Node@17``.
+
+    Args:
+        kinds: row number -> class number.
+        classes: class number -> record.
+        plan: of the tap.
+    """
     labels = plan.get("objects")
     named: dict[int, str] = {}
     for label, oid in labels.items() if type(labels) is dict else ():
         if type(oid) is int and _LABEL_IS_NONE.fullmatch(label) is None:
             named.setdefault(oid, label)
-    ids = {}
-    for row in found:
-        word = (
-            row.record.name.rpartition(".")[2] if row.record is not None else KIND_WORDS[row.cid].split()[-1]
-        )
-        ids[row.oid] = named.get(row.oid) or f"{word if _SHORT.fullmatch(word) else 'object'}@{row.oid}"
-    return ids
+    words: dict[int, str] = {cid: word.split()[-1] for cid, word in KIND_WORDS.items()}
+    for cid, record in classes.items():
+        word = record.name.rpartition(".")[2]
+        words[cid] = word if _SHORT.fullmatch(word) else "object"
+    return {oid: named.get(oid) or f"{words.get(cid, 'object')}@{oid}" for oid, cid in kinds.items()}
 
 
-def _object_entry(row: InertObject, documenter: Documenter, keys: dict[int, str]) -> dict[str, Any]:
+def document_object(row: InertObject, documenter: Documenter, keys: Mapping[int, str]) -> dict[str, Any]:
+    """Return the entry of one object.
+
+    Args:
+        row: the object.
+        documenter: makes its values.
+        keys: class number -> key in the document.
+
+    Raises:
+        CodecError: if it is nothing that taphouse writes.
+    """
     if row.cid >= FIRST_CLASS:
         if any(type(name) is not str for name in row.state):
             raise CodecError("an attribute whose name is no text")

@@ -21,10 +21,10 @@ from taphouse.persist.problems import Problem, place_text
 from taphouse.persist.reading import TapInfo, read_info
 from taphouse.persist.renewing import keep_owner
 from taphouse.persist.replacing import replace_tap, set_aside
-from taphouse.persist.schema import Mark, chain_sum
+from taphouse.persist.schema import Mark
 from taphouse.persist.showing import check_integrity
 
-__all__ = ["advance", "check_document", "parse_document", "put_in_place", "refuse_state", "write_document"]
+__all__ = ["check_document", "parse_document", "put_in_place", "refuse_state", "write_document"]
 
 
 def parse_document(data: bytes, name: str) -> Any:
@@ -56,7 +56,7 @@ def check_document(document: Any, name: str) -> None:
 
 
 def write_document(
-    document: Any, path: str | os.PathLike[str], *, name: str, force: bool = False, in_place: bool = False
+    document: Any, path: str | os.PathLike[str], *, name: str, force: bool = False
 ) -> Path | None:
     """Make a tap of a document, atomically.
 
@@ -65,7 +65,6 @@ def write_document(
         path: of the tap; a seed that is there is replaced.
         name: of the document, for messages.
         force: set a state that is there aside.
-        in_place: it is the state that is there, changed: it is replaced.
 
     Returns:
         The new name of what was set aside, or None.
@@ -78,12 +77,12 @@ def write_document(
     """
     content = compose(document, name)
     target = Path(os.path.realpath(path))
-    if not in_place and not force:
+    if not force:
         refuse_state(Path(path))
     with _owned(target), temporary_beside(target) as temporary:
         _build(content, temporary)
         _read_back(temporary, name)
-        return put_in_place(temporary, target, keeps=force and not in_place)
+        return put_in_place(temporary, target, keeps=force)
 
 
 @contextmanager
@@ -170,15 +169,3 @@ def _read_back(path: Path, name: str) -> TapInfo:
         raise TapError(
             f"gives a tap that cannot be read: {reason}", path=name, cure="nothing was written"
         ) from error
-
-
-def advance(document: dict[str, Any], change: bytes) -> None:
-    """Count a change of a document as a commit, if it is of a state: a seed does not start over it.
-
-    Args:
-        document: as :func:`read_document` returned it.
-        change: what the journal's chain remembers of it.
-    """
-    if document["role"] == "state":
-        document["epoch"] += 1
-        document["chain"] = chain_sum(bytes.fromhex(document["chain"]), document["epoch"], change).hex()

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from taphouse.persist.codes import CodecError
 
-__all__ = ["Problem", "expect", "place_text"]
+__all__ = ["Problem", "expect", "place_text", "placed"]
 
 _KINDS: Final = {dict: "an object", list: "a list", str: "text", int: "a whole number"}
 _PLAIN_KEY: Final = re.compile(r"[\w#@$/+-]+")
@@ -56,3 +56,16 @@ def place_text(place: list[str | int]) -> str:
         else:
             text += f"[{json.dumps(key)[:80]}]"
     return text.removeprefix(".")
+
+
+def placed(function: Any, key: str) -> Any:
+    """Return ``function`` with ``key`` added to the place of what it finds wrong."""
+
+    def placed(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except Problem as problem:
+            problem.place.append(key)
+            raise
+
+    return placed

@@ -21,7 +21,7 @@ from taphouse.persist.reading import load_image
 from taphouse.persist.records import Base, check_base
 from taphouse.value import Value
 
-__all__ = ["InertObject", "check_integrity", "objects_of", "read_objects", "references_of"]
+__all__ = ["InertObject", "check_integrity", "object_of", "objects_of", "read_objects", "references_of"]
 
 
 class InertObject(Value):
@@ -63,36 +63,51 @@ def objects_of(image: Image, name: Path) -> Iterator[InertObject]:
     Raises:
         TapError: naming the first damaged row.
     """
-    reader = InertReader(image.classes)
-    unpacker = Unpacker(RefRows(), reader.scalar, reader.tagged)
+    unpacker = _unpacker_of(image)
     for oid, cid, state in sorted(image.rows()):
-        with damage_as_tap_error(name, f"row {oid}"):
-            value = unpacker.unpack(state)
-            if cid >= FIRST_CLASS:
-                record = image.classes.get(cid)
-                if record is None:
-                    raise CodecError(f"class {cid} does not exist")
-                if type(value) is not dict:
-                    raise CodecError("the state of an object is no map of names")
-                yield InertObject(oid, record, record.name, value, cid=cid)
-                continue
-            kind = MADE_BY_CID.get(cid)
-            if kind is None:
+        yield object_of(image, name, oid, cid, state, unpacker)
+
+
+def _unpacker_of(image: Image) -> Any:
+    reader = InertReader(image.classes)
+    return Unpacker(RefRows(), reader.scalar, reader.tagged)
+
+
+def object_of(
+    image: Image, name: Path, oid: int, cid: int, state: bytes, unpacker: Any = None
+) -> InertObject:
+    """Return one row of ``image``, read from the tap ``name``.
+
+    Raises:
+        TapError: if it is damaged.
+    """
+    unpacker = unpacker or _unpacker_of(image)
+    with damage_as_tap_error(name, f"row {oid}"):
+        value = unpacker.unpack(state)
+        if cid >= FIRST_CLASS:
+            record = image.classes.get(cid)
+            if record is None:
                 raise CodecError(f"class {cid} does not exist")
-            base: Base = (0, 0, 0)
-            if type(value) is Inert and value.code == CHUNKED:
-                value, *numbers = value.items
-                base = check_base(numbers)
-            chunks, operations = image.container(oid, base)
-            yield InertObject(
-                oid,
-                None,
-                kind.__qualname__.removeprefix("Tracked"),
-                value,
-                tuple(entry for data in chunks for entry in unpacker.unpack(data)),
-                tuple(op for data in operations for op in unpacker.unpack(data)),
-                cid,
-            )
+            if type(value) is not dict:
+                raise CodecError("the state of an object is no map of names")
+            return InertObject(oid, record, record.name, value, cid=cid)
+        kind = MADE_BY_CID.get(cid)
+        if kind is None:
+            raise CodecError(f"class {cid} does not exist")
+        base: Base = (0, 0, 0)
+        if type(value) is Inert and value.code == CHUNKED:
+            value, *numbers = value.items
+            base = check_base(numbers)
+        chunks, operations = image.container(oid, base)
+        return InertObject(
+            oid,
+            None,
+            kind.__qualname__.removeprefix("Tracked"),
+            value,
+            tuple(entry for data in chunks for entry in unpacker.unpack(data)),
+            tuple(op for data in operations for op in unpacker.unpack(data)),
+            cid,
+        )
 
 
 def check_integrity(path: str | os.PathLike[str]) -> None:

@@ -35,7 +35,7 @@ class Undocumenter:
 
     def __init__(self, classes: Mapping[str, ClassRecord], ids: Mapping[str, int]) -> None:
         self._classes = classes
-        self._ids = ids
+        self.ids = ids
         self.allows_gone = False
 
     def value(self, value: Any) -> Any:
@@ -218,13 +218,13 @@ class Undocumenter:
         return Inert(codes.BUILTIN, None, (), body)
 
     def _reference(self, body: Any, _more: Any) -> Any:
-        oid = self._ids.get(body) if type(body) is str else None
+        oid = self.ids.get(body) if type(body) is str else None
         if oid is None:
             raise Problem(f"there is no object {body!r:.80} in objects")
         return Ref(oid)
 
     def _gone(self, body: Any, _more: Any) -> Any:
-        if not self.allows_gone or expect(body, int) < 1 or body in self._ids.values():
+        if not self.allows_gone or expect(body, int) < 1 or body in self.ids.values():
             raise Problem("only a container with operations may name an object that is gone")
         return Ref(body)
 
