@@ -319,3 +319,39 @@ def test_an_exception_in_a_thread_reaches_who_waits():
         pool.close()
 
     run(main())
+
+
+def test_what_threads_remember_goes_through_durable_call(web_app, tmp_path, caplog):
+    text = """
+from fastapi import FastAPI, Request
+from taphouse import durable
+
+api = FastAPI()
+
+@api.get("/call")
+def call(request: Request):
+    memory = request.state.memory
+    return durable.call(lambda: memory.setdefault("seen", []).append(1) or len(memory["seen"]))
+
+@api.get("/write")
+def write(request: Request):
+    request.state.memory["seen"] = []
+
+def app(environ, start_response):
+    start_response("200 OK", [])
+    environ["taphouse.memory"]["seen"] = []
+    return [b"never"]
+"""
+
+    async def main():
+        running = {"run_directory": tmp_path}
+        async with site(running, **web_app(text, "api")) as server:
+            assert [(await server.curl("/call")).body for _ in range(2)] == [b"1", b"2"]
+            assert (await server.curl("/write")).status == 500
+            assert len(server.factory.memory["seen"]) == 2
+        async with site({**running, "fresh": True}, **web_app(text, "app")) as server:
+            assert (await server.curl("/")).status == 500
+            assert "seen" not in server.factory.memory
+
+    run(main())
+    assert any("another thread" in str(record.exc_info) for record in caplog.records)
