@@ -265,3 +265,67 @@ def test_a_tap_that_is_made_again_keeps_its_mode(shop: Shop) -> None:
     Path("echo.tap").chmod(0o600)
     shop.run("echo")
     assert Path("echo.tap").stat().st_mode & 0o777 == 0o600
+
+
+# --- whether it can be started ------------------------------------------------------------------------
+
+
+def test_a_module_that_a_start_has_to_be_told_of_is_in_the_next_command(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = shop.plugins.parent / "library"
+    library.mkdir()
+    (library / "foreignlib.py").write_text(
+        "from taphouse import Factory, Protocol\nclass Foreign(Factory):\n    protocol = Protocol\n"
+    )
+    monkeypatch.syspath_prepend(str(library))
+    shop.add_plain("borrower", "import foreignlib", "app.listenTCP(config.port, foreignlib.Foreign())")
+    out, _ = shop.run("borrower")
+    assert out.splitlines()[-1] == "start it: twistd -f borrower.tap --allow-module foreignlib"
+    shop.refused("-a", "borrower.tap", "echo", status=78, says=("--allow-module foreignlib",))
+    out, _ = shop.run("-a", "borrower.tap", "--allow-module", "foreignlib", "echo")
+    assert out.splitlines()[-1] == "start it: twistd -f borrower.tap --allow-module foreignlib"
+
+
+def test_a_package_lies_in_the_folder_above_it(shop: Shop) -> None:
+    package = shop.plugins / "packed"
+    package.mkdir()
+    text = shop.add_plain("packed", "app.listenTCP(config.port, Kept())").read_text()
+    (shop.plugins / "packed.py").unlink()
+    (package / "__init__.py").write_text(text)
+    shop.run("packed")
+    (server,) = shop.plan("packed.tap")["servers"]
+    assert server["folder"] == str(shop.plugins)
+    shop.run("check", "packed.tap", command=tap.main)
+
+
+def test_arguments_and_sub_commands_come_through_a_file(shop: Shop) -> None:
+    shop.add(
+        "forked",
+        "# taphouse-maker: forked - Has arguments and sub-commands\n"
+        "from taphouse import usage\n"
+        "class Inner(usage.Options):\n"
+        "    depth: int = usage.option(1, '-d', help='how deep')\n"
+        "class Options(usage.Options):\n"
+        "    level: usage.Count = usage.option(0, '-v', help='more')\n"
+        "    wait: usage.Duration = usage.option('30s', help='how long')\n"
+        "    size: usage.Size = usage.option('1MiB', help='how much')\n"
+        "    dig = usage.command(Inner, help='dig')\n"
+        "def updateApplication(app, config): pass\n",
+    )
+    shop.run("forked", "-vv", "--wait", "2h", "--size", "10k", "dig", "--depth", "7", "-o", "forked.tap")
+    (server,) = shop.plan("forked.tap")["servers"]
+    assert (server["options"]["sub_command"], server["options"]["sub_options"]) == ("dig", {"depth": 7})
+    Path("forked.toml").write_text(shop.run("show", "--toml", "forked.tap", command=tap.main)[0])
+    shop.run("--from", "forked.toml", "-o", "again.tap")
+    assert shop.plan("again.tap") == shop.plan("forked.tap")
+    out, _ = shop.run("forked", "dig", "--help")
+    assert "--depth" in out
+
+
+def test_what_a_type_does_to_its_options_is_not_in_the_plan(shop: Shop) -> None:
+    shop.add_plain("meddler", "app.listenTCP(config.port, Kept())", "config.port = 1")
+    shop.run("meddler", "-p", "8701")
+    assert shop.plan("meddler.tap")["servers"][0]["options"] == {"port": 8701}
+    shop.run("-a", "meddler.tap", "meddler", "-p", "8702")
+    assert shop.plan("meddler.tap")["servers"][1]["options"] == {"port": 8702}
