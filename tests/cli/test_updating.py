@@ -642,6 +642,8 @@ def test_nothing_to_change_writes_nothing(tmp_path: Path) -> None:
     report = tap.update(application(Quotes(limit=1, n=0)))
     assert not report.is_written and contents(tmp_path) == before
     assert list(report.lines())[-1] == f"{tap.state}: nothing to change, nothing was written"
+    rehearsal = tap.update(application(Quotes(limit=1, n=0)), dry_run=True)
+    assert list(rehearsal.lines()) == list(report.lines())
 
 
 def test_options_that_change_nothing_else_are_noted(tmp_path: Path) -> None:
