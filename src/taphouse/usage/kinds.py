@@ -28,6 +28,7 @@ __all__ = [
     "Kind",
     "Size",
     "choices_of",
+    "named",
     "refuse",
     "shown",
 ]
@@ -41,6 +42,11 @@ def refuse(value: object, what: str) -> NoReturn:
 def shown(value: object) -> str:
     """Return a value as an error line shows it: short, and never more than a line."""
     return f"{value!r:.80}"
+
+
+def named(text: object) -> str:
+    """Return a name as an error line shows it: as it is, unless that would not be one line of a terminal."""
+    return str(text) if str(text).isprintable() else repr(str(text))
 
 
 class Kind:

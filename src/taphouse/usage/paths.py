@@ -9,7 +9,7 @@ import os
 import pathlib
 from typing import Annotated
 
-from taphouse.usage.kinds import Kind, shown
+from taphouse.usage.kinds import Kind, named, shown
 
 __all__ = ["PATH", "ExistingFile", "ExistingFolder", "NewFile"]
 
@@ -39,10 +39,10 @@ class _ExistingFile(_Path):
 
     def check(self, value: pathlib.Path) -> None:
         if value.is_dir():
-            raise ValueError(f"{value} is a folder, not a file")
+            raise ValueError(f"{named(value)} is a folder, not a file")
         _must_exist(value)
         if not os.access(value, os.R_OK):
-            raise ValueError(f"{value} cannot be read")
+            raise ValueError(f"{named(value)} cannot be read")
 
 
 class _ExistingFolder(_Path):
@@ -53,7 +53,7 @@ class _ExistingFolder(_Path):
     def check(self, value: pathlib.Path) -> None:
         _must_exist(value)
         if not value.is_dir():
-            raise ValueError(f"{value} is no folder")
+            raise ValueError(f"{named(value)} is no folder")
 
 
 class _NewFile(_Path):
@@ -62,9 +62,9 @@ class _NewFile(_Path):
 
     def check(self, value: pathlib.Path) -> None:
         if value.is_dir():
-            raise ValueError(f"{value} is a folder, not a file")
+            raise ValueError(f"{named(value)} is a folder, not a file")
         if not value.parent.is_dir():
-            raise ValueError(f"{value} cannot be made, there is no folder {value.parent}")
+            raise ValueError(f"{named(value)} cannot be made, there is no folder {named(value.parent)}")
 
 
 def _must_exist(value: pathlib.Path) -> None:
@@ -73,7 +73,7 @@ def _must_exist(value: pathlib.Path) -> None:
     except OSError as error:  # a name that is too long, a loop of links
         raise ValueError(f"{shown(str(value))}: {error.strerror}") from None
     if not there:
-        raise ValueError(f"{value} does not exist")
+        raise ValueError(f"{named(value)} does not exist")
 
 
 PATH = _Path()

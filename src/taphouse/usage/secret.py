@@ -13,7 +13,7 @@ from typing import Any
 
 from taphouse.durable import register
 from taphouse.errors import ConfigurationError
-from taphouse.usage.kinds import Kind, shown
+from taphouse.usage.kinds import Kind, named, shown
 
 __all__ = ["SECRET", "Secret"]
 
@@ -92,7 +92,7 @@ class Secret:
         return _read(path)
 
     def __repr__(self) -> str:
-        return f"<Secret of {self._kind}{' ' + self._name if self._name else ''}>"
+        return f"<Secret of {self._kind}{f' {self._name!r}' if self._name else ''}>"
 
     def __str__(self) -> str:
         return "***"
@@ -115,11 +115,11 @@ def _read(path: str) -> str:
         with open(path, encoding="utf-8") as file:
             text = file.read(_LONGEST_BYTES + 1)
     except OSError as error:
-        raise ConfigurationError(f"secret file {path}: {error.strerror}") from None
+        raise ConfigurationError(f"secret file {named(path)}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ConfigurationError(f"secret file {path}: no text in UTF-8") from None
+        raise ConfigurationError(f"secret file {named(path)}: no text in UTF-8") from None
     if len(text) > _LONGEST_BYTES:
-        raise ConfigurationError(f"secret file {path}: longer than a secret can be")
+        raise ConfigurationError(f"secret file {named(path)}: longer than a secret can be")
     return text.removesuffix("\n").removesuffix("\r")
 
 

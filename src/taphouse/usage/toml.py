@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from taphouse.errors import UsageError
+from taphouse.usage.kinds import named
 
 __all__ = ["read_toml", "write_toml"]
 
@@ -35,20 +36,20 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
         with open(name, "rb") as file:
             data = file.read()
     except OSError as error:
-        raise UsageError(f"{name}: {error.strerror}") from None
+        raise UsageError(f"{named(name)}: {error.strerror}") from None
     try:
         return tomllib.loads(data.decode())
     except UnicodeDecodeError as error:
         before = data[: error.start]
         line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
-        raise UsageError(f"{name}: line {line}, column {column}: no text in UTF-8") from None
+        raise UsageError(f"{named(name)}: line {line}, column {column}: no text in UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         match = _PLACE.fullmatch(str(error))
         what = match["what"] if match else str(error)
         place = f"line {match['line']}, column {match['column']}" if match and match["line"] else "at its end"
-        raise UsageError(f"{name}: {place}: {what}".replace("\n", " ")) from None
+        raise UsageError(f"{named(name)}: {place}: {what}".replace("\n", " ")) from None
     except RecursionError:
-        raise UsageError(f"{name}: nested too deep") from None
+        raise UsageError(f"{named(name)}: nested too deep") from None
 
 
 def write_toml(mapping: Mapping[str, Any]) -> str:

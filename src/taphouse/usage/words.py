@@ -12,6 +12,7 @@ from typing import Any
 
 from taphouse.errors import UsageError
 from taphouse.usage.fields import Field
+from taphouse.usage.kinds import named
 from taphouse.usage.nearest import did_you_mean
 from taphouse.usage.prompting import ask_secret
 from taphouse.usage.schema import Schema
@@ -75,7 +76,7 @@ def read_words(schema: Schema, argv: list[str], *, prog: str, prefix: str) -> Wo
         raise UsageError(f"unexpected argument {rest[0]!r:.80}", cure=see)
     if rest and rest[0] not in schema.commands:
         if rest[0].startswith("-"):
-            raise UsageError(f"{rest[0]:.80} stands behind an argument", cure="options come first")
+            raise UsageError(f"{named(rest[0]):.80} stands behind an argument", cure="options come first")
         raise UsageError(f"unknown command {rest[0]!r:.80}", cure=did_you_mean(rest[0], schema.commands, see))
     times = Counter(param.name for param in order if not isinstance(param, click.Argument))
     found = {}
@@ -120,14 +121,14 @@ def _wrong(error: Any, schema: Schema, see: str) -> UsageError:
 
     from taphouse.usage.commands import long_flags
 
-    name = getattr(error, "option_name", "")
+    name = str(getattr(error, "option_name", ""))
     if isinstance(error, click.NoSuchOption):
         flags = long_flags(schema)
         matches = [flag for flag in flags if flag.startswith(name)]
         if len(matches) > 1 and name.startswith("--"):
-            return UsageError(f"{name} is not unique", cure=f"it may be {' or '.join(matches)}")
+            return UsageError(f"{named(name)} is not unique", cure=f"it may be {' or '.join(matches)}")
         flags += [flag for each in schema.options for flag in each.short]
-        return UsageError(f"unknown option {name}", cure=did_you_mean(name, flags, see))
+        return UsageError(f"unknown option {named(name):.80}", cure=did_you_mean(name, flags, see))
     if isinstance(error, click.BadOptionUsage):
         each = next((f for f in schema.options if name in (*f.short, *f.long, *f.opposites)), None)
         takes_none = each is not None and (
