@@ -71,6 +71,7 @@ WRONG_PLANS = {
     "a factory that is nowhere": ('"factory": "Keys#1"', '"factory": "Keys#2"', "plan.listeners[0].f"),
     "a kind that is none": ('"kind": "tcp",\n        "la', '"kind": "x",\n        "la', "plan.listeners[0]"),
     "a module that is none": ('"modules": ["', '"modules": ["no module", "', "plan.modules[0]"),
+    "a server without name": ('"modules": [', '"servers": [{}], "modules": [', "plan.servers[0].name"),
     "no listener": ('"listeners": [{"$ref": "Listener@2"}]', '"listeners": []', "plan.listeners"),
     "another name in the state": ('"name": "otk",\n        "uid"', '"name": "x",\n        "uid"', "plan.n"),
     "another factory": ('{"$ref": "Keys#1"}', '{"$ref": "Application@1"}', "plan.listeners[0].f"),

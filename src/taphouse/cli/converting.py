@@ -17,6 +17,7 @@ from taphouse.cli.fitting import check_plan
 from taphouse.errors import CannotCreateError, NotPermittedError, TapError, UsageError
 from taphouse.persist import (
     check_document,
+    is_tap,
     parse_document,
     read_document,
     render_document,
@@ -26,7 +27,6 @@ from taphouse.persist import (
 __all__ = ["FORMATS", "convert"]
 
 FORMATS = ("tap", "json")
-_MAGIC = b"SQLite format 3\0"
 
 
 def convert(source: str, target: str, *, typein: str = "", typeout: str = "", force: bool = False) -> str:
@@ -120,7 +120,7 @@ def _write(text: str, target: str, *, like: str) -> None:
             mode = os.stat(like).st_mode & 0o666
     temporary = ""
     try:
-        if _is_tap(path):
+        if is_tap(path):
             raise CannotCreateError(
                 f"{target} is a tap, and JSON was to be written", cure="choose another name"
             )
@@ -145,10 +145,3 @@ def _write(text: str, target: str, *, like: str) -> None:
     finally:
         if temporary:
             os.unlink(temporary)
-
-
-def _is_tap(path: str) -> bool:
-    if not os.path.isfile(path):
-        return False
-    with open(path, "rb") as file:
-        return file.read(len(_MAGIC)) == _MAGIC

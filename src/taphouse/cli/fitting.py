@@ -59,6 +59,23 @@ def _problems(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         label = entry.get("name") if type(entry) is dict else None
         if label not in labels and f"/{label}" not in labels:
             yield f"plan.services[{at}].name", f"there is no object {label!r:.60} in plan.objects"
+    yield from _servers(_list(plan, "servers"))
+
+
+def _servers(servers: Sequence[Any]) -> Iterator[tuple[str, str]]:
+    """Look at what mktap --update will go by."""
+    names: set[str] = set()
+    for at, entry in enumerate(servers):
+        where = f"plan.servers[{at}]"
+        if type(entry) is not dict:
+            yield where, "is no object"
+            continue
+        for key, kind in (("name", str), ("type", str), ("options", dict)):
+            if type(entry.get(key)) is not kind:
+                yield f"{where}.{key}", "is no text" if kind is str else "is no object"
+        if entry["name"] in names:
+            yield f"{where}.name", f"{entry['name']!r:.60} is there twice"
+        names.add(entry["name"])
 
 
 def _list(plan: Mapping[str, Any], key: str) -> Sequence[Any]:

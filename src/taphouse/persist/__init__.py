@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from taphouse.persist.instances import instance_state as instance_state
     from taphouse.persist.locks import TapLock as TapLock
     from taphouse.persist.null import NullStore as NullStore
+    from taphouse.persist.opening import is_tap as is_tap
     from taphouse.persist.places import check_place as check_place
     from taphouse.persist.reading import TapInfo as TapInfo
     from taphouse.persist.reading import copy_tap_files as copy_tap_files
@@ -82,6 +83,7 @@ __all__ = [
     "digest_states",
     "find_durables",
     "instance_state",
+    "is_tap",
     "open_state",
     "parse_document",
     "put_in_place",
@@ -124,6 +126,7 @@ if not TYPE_CHECKING:  # a type checker knows every name; it should miss the oth
             "instances": ["instance_state"],
             "locks": ["TapLock"],
             "null": ["NullStore"],
+            "opening": ["is_tap"],
             "places": ["check_place"],
             "reading": ["TapInfo", "copy_tap_files", "read_info", "read_unused"],
             "renewing": ["Renewal", "rehearse_state", "renew_state"],

@@ -27,6 +27,7 @@ __all__ = [
     "check_size",
     "connect",
     "damage_as_tap_error",
+    "is_tap",
     "reason_of",
     "wal_path",
 ]
@@ -57,6 +58,18 @@ def damage_as_tap_error(path: Path, where: str | Callable[[], str] = "") -> Iter
 def _damage(message: str, path: Path, where: str | Callable[[], str]) -> TapError:
     place = where() if callable(where) else where
     return TapError(message, path=str(path), where=place, cure=_CURE_DAMAGED)
+
+
+def is_tap(path: str | os.PathLike[str]) -> bool:
+    """Say whether a file begins as a tap does; a missing one does not.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
 
 
 def check_header(path: Path) -> tuple[int, int]:
