@@ -20,7 +20,7 @@ PAGES = TOP / "docs" / "makers"
 REGISTERED: dict[str, str] = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["entry-points"][
     "taphouse.makers"
 ]
-OURS = ["chargen", "daytime", "discard", "echo", "kv", "otk", "portforward", "qotd", "time"]
+OURS = ["chargen", "daytime", "discard", "echo", "kv", "otk", "portforward", "qotd", "time", "web"]
 
 
 def row(field: Field) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -129,12 +130,20 @@ def test_the_file_is_looked_at_once_a_second_at_most(file, monkeypatch):
     assert run(look()) == (("one", "two\nlines", "three"), ("new",))
 
 
-def test_a_file_that_is_replaced_or_whose_size_and_time_stay_is_seen(file, tmp_path):
+@pytest.fixture
+def settled(monkeypatch):
+    """Files are taken at their signatures, however young they are."""
+    monkeypatch.setattr(shelf, "SETTLED_S", -1e9)
+
+
+def test_a_file_that_is_replaced_or_whose_size_and_time_stay_is_seen(file, tmp_path, settled):
     async def look():
         made, clock = await filled(file)
-        status = file.stat()
-        file.write_text("ONE\n%\ntwo\nlines\n%\n\n%\nthree\n")
-        os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+        before = after = file.stat()
+        while after.st_ctime_ns == before.st_ctime_ns:  # its clock ticks every few milliseconds
+            file.write_text("ONE\n%\ntwo\nlines\n%\n\n%\nthree\n")
+            os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+            after = file.stat()
         clock.now_s += 1.0
         await made.look()
         same_size = made.quotes[0]
@@ -147,7 +156,22 @@ def test_a_file_that_is_replaced_or_whose_size_and_time_stay_is_seen(file, tmp_p
     assert run(look()) == ("ONE", ("replaced",))
 
 
-def test_a_file_that_did_not_change_is_not_read_again(file, monkeypatch):
+def test_a_young_file_may_have_changed_within_the_tick_of_a_clock(file, monkeypatch):
+    same = (1, 1, 1, time.time_ns(), time.time_ns())
+    for module in (fortunes, shelf):
+        monkeypatch.setattr(module, "signature_of", lambda status: same)
+
+    async def look():
+        made, clock = await filled(file)
+        file.write_text("new\n")
+        clock.now_s += 1.0
+        await made.look()
+        return made.quotes
+
+    assert run(look()) == ("new",)
+
+
+def test_a_file_that_did_not_change_is_not_read_again(file, monkeypatch, settled):
     async def look():
         made, clock = await filled(file)
         reads = []
@@ -157,7 +181,6 @@ def test_a_file_that_did_not_change_is_not_read_again(file, monkeypatch):
             await made.look()
         return reads
 
-    os.utime(file, (1, 1))  # not of this moment, in which it may change again unseen
     assert run(look()) == []
 
 
@@ -165,8 +188,9 @@ def test_what_is_broken_meanwhile_is_said_once_and_the_old_quotes_are_served(fil
     async def look():
         made, clock = await filled(file)
         seen = [made.quotes]
-        for change in (file.unlink, lambda: file.write_text(""), lambda: file.write_text("back\n")):
-            change()
+        was = file.read_text()
+        for text in (None, was, "", "back\n"):
+            file.unlink() if text is None else file.write_text(text)
             for _ in range(3):
                 clock.now_s += 1.0
                 await made.look()
@@ -175,8 +199,9 @@ def test_what_is_broken_meanwhile_is_said_once_and_the_old_quotes_are_served(fil
 
     old = ("one", "two\nlines", "three")
     with caplog.at_level("INFO", "taphouse.makers.qotd"):
-        assert run(look()) == [old, old, old, ("back",)]
-    first, gone, empty, back = (record.getMessage() for record in caplog.records)
+        assert run(look()) == [old, old, old, old, ("back",)]
+    first, gone, there, empty, back = (record.getMessage() for record in caplog.records)
+    assert first == there
     assert first.endswith("fortunes: 3 quotes")
     assert "No such file" in gone
     assert gone.endswith("going on with the 3 quotes from before")
@@ -185,23 +210,28 @@ def test_what_is_broken_meanwhile_is_said_once_and_the_old_quotes_are_served(fil
 
 
 def test_a_disk_that_hangs_holds_up_nobody_for_long(file, monkeypatch):
-    released = threading.Event()
+    released, reads = threading.Event(), []
+
+    def hang(source):
+        reads.append(source)
+        released.wait(60)
 
     async def look():
         made, clock = await filled(file)
         monkeypatch.setattr(shelf, "PATIENCE_S", 0.01)
-        monkeypatch.setattr(Source, "read", lambda self: released.wait(60) and None)
+        monkeypatch.setattr(Source, "read", hang)
         file.write_text("new\n")
         clock.now_s += 1.0
         await asyncio.gather(*(made.look() for _ in range(10)))  # who all share one look
         monkeypatch.setattr(shelf, "PATIENCE_S", 60.0)
         clock.now_s += 61.0
         await made.look()  # who comes later does not wait at all
+        assert made.begin_look() is made.begin_look()
         released.set()
         await made.begin_look()
-        return made.quotes
+        return made.quotes, len(reads)
 
-    assert run(look()) == ("one", "two\nlines", "three")
+    assert run(look()) == (("one", "two\nlines", "three"), 1)
 
 
 # --- the server
@@ -228,6 +258,14 @@ def test_a_sequence_goes_on_where_it_was(file, tmp_path):
         return said
 
     assert run(two_lives()) == [b"one\r\n", b"two\r\nlines\r\n", b"three\r\n", b"one\r\n"]
+
+
+def test_only_what_remembers_nothing_waits_for_no_commit(file):
+    waits = {
+        order: not build(qotd, file=str(file), order=order).listeners[0].factory.stateless
+        for order in ("random", "sequence")
+    }
+    assert waits == {"random": False, "sequence": True}
 
 
 def test_a_sequence_begins_anew_where_the_file_has_become_shorter(file):

@@ -19,7 +19,7 @@ __all__ = ["Shelf"]
 LOOK_EVERY_S = 1.0
 PATIENCE_S = 5.0  # who comes later while a disk hangs does not wait at all
 # A file may change again without a new time within the resolution of its file system's clock.
-_SETTLED_S = 2.0
+SETTLED_S = 2.0
 
 _log = logging.getLogger("taphouse.makers.qotd")
 
@@ -107,7 +107,7 @@ class Shelf:
         if before is None or before.quotes != found.quotes or self._trouble:
             _log.info("%s: %s", self._source.path, ", ".join((_count(len(found.quotes)), *found.notes)))
         self._trouble = ""
-        is_settled = time.time() - found.signature[3] / 1e9 > _SETTLED_S
+        is_settled = time.time() - max(found.signature[3:]) / 1e9 > SETTLED_S
         self._seen = found.signature if is_settled else None
 
 
