@@ -33,6 +33,8 @@ def row(field: Field) -> str:
 
 def default(value: Any) -> str:
     """Return what a table says of a default."""
+    if isinstance(value, (list, tuple)) and value:
+        return ", ".join(default(each) for each in value)
     words = {True: "on", False: "off", None: "none", REQUIRED: "required", "": "`''`"}
     for known, word in words.items():
         if value is known or (known == "" and value == ""):

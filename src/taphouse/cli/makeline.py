@@ -82,7 +82,7 @@ def read_line(argv: Sequence[str], parser: Parser) -> MakeLine:
             wants_help = True
             at += 1
             continue
-        takes = _takes_value(parser, word)
+        takes = _takes_value(parser, word, exactly=updates)
         if takes is None or (updates and not word.startswith("--")):
             if updates:
                 return MakeLine(own, None, words[at:], wants_help)
