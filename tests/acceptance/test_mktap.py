@@ -97,3 +97,16 @@ def test_a_type_that_is_gone_keeps_its_server_only_if_its_classes_are_there(quot
     assert "type quotes is not installed any more; install module quotes" in done.stderr
     quotes.run("twistd", "-f", "quotes.tap")
     assert quotes.ask(8717) == b"To be is to be stored.\n"
+
+
+def test_state_is_replaced_by_force_alone_and_kept(quotes):
+    quotes.run("mktap", "quotes", "--file", "fortunes", "-p", "8717")
+    quotes.run("twistd", "-f", "quotes.tap", "--state", "kept.tap")
+    quotes.ask(8717)
+    quotes.kill()
+    done = quotes.run("mktap", "quotes", "--file", "fortunes", "-o", "kept.tap", status=78)
+    assert "kept.tap: holds the state of quotes" in done.stderr
+    assert "kept.tap.1" not in quotes.files()
+    quotes.run("mktap", "quotes", "--file", "fortunes", "-o", "kept.tap", "--force")
+    assert read_info(quotes.folder / "kept.tap").role == "seed"
+    assert read_info(quotes.folder / "kept.tap.1").role == "state"

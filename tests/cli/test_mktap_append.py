@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from pathlib import Path
 
 import pytest
@@ -120,10 +122,21 @@ def test_a_seed_whose_code_is_gone_is_not_written_without_it(shop: Shop) -> None
     path = shop.add_plain("leaver", "app.listenTCP(config.port, Kept())")
     shop.run("leaver")
     path.unlink()
-    import sys
-
     del sys.modules["leaver"]
     shop.refused("-a", "leaver.tap", "echo", status=78, says=("leaver",))
+
+
+def test_a_seed_is_not_written_without_what_its_code_no_longer_knows(shop: Shop) -> None:
+    path = shop.add_plain(
+        "shrinker", "kept = Kept()", "kept.extra = Extra()", "app.listenTCP(config.port, kept)"
+    )
+    text = path.read_text()
+    path.write_text(text.replace("class Clock", "class Extra:\n    pass\n\nclass Clock"))
+    shop.run("shrinker")
+    path.write_text(text)
+    del sys.modules["shrinker"]
+    importlib.invalidate_caches()
+    shop.refused("-a", "shrinker.tap", "echo", status=78, says=("shrinker.tap", "shrinker.Extra", "install"))
 
 
 def test_user_and_durability_may_be_given_along(shop: Shop) -> None:

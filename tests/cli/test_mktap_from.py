@@ -153,3 +153,13 @@ def test_if_one_server_fails_nothing_is_made(site: Shop) -> None:
     site.add_plain("faulty", "1 / 0")
     Path("site.toml").write_text(SITE + '[server.last]\ntype = "faulty"\n')
     site.refused("--from", "site.toml", status=70, says=("type faulty",))
+
+
+def test_a_server_is_updated_by_its_name_or_by_its_type_if_that_says_enough(site: Shop) -> None:
+    site.run("--from", "site.toml")
+    site.run("--update", "site.tap", "fortunes", "-p", "8711")
+    site.run("--update", "site.tap", "quotes", "-p", "8712")
+    assert site.ports("site.tap") == ["tcp:127.0.0.1:8712", "tcp:8702"]
+    site.run("-a", "site.tap", "quotes", "--file", "fortunes", "-p", "8713")
+    site.run("--update", "site.tap", "quotes", "-p", "8714")
+    assert site.ports("site.tap") == ["tcp:127.0.0.1:8712", "tcp:8702", "tcp:127.0.0.1:8714"]

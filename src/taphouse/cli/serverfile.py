@@ -158,9 +158,7 @@ def write_server_file(plan: Mapping[str, Any], path: str) -> str:
     for entry in servers:
         options = dict(entry["options"])
         for key, value in entry["options"].items():
-            if value is None:
-                del options[key]  # TOML has no word for it; it is what an option that is left out has
-            elif isinstance(value, Mapping) and value.get("secret") == "tap":
+            if isinstance(value, Mapping) and value.get("secret") == "tap":
                 kept.append(f"{entry['name']}.{key}")
                 del options[key]
         tables[entry["name"]] = {"type": entry["type"], **options}
