@@ -69,10 +69,14 @@ def test_a_page_says_what_is_durable_and_where_the_limits_are(name):
         assert f"\n## {title}\n" in text
 
 
-def test_every_type_of_ours_is_in_the_list_with_its_port():
+def test_every_type_has_a_page_that_names_its_options_and_is_in_the_list_with_its_port():
     text = (PAGES / "index.md").read_text()
-    for name in OURS:
-        port = import_module(REGISTERED[name]).Options._schema.fields["port"].default
+    assert re.findall(r"^\| \[(\w+)\]", text, re.MULTILINE) == sorted(REGISTERED)
+    for name, module in REGISTERED.items():
+        page = (PAGES / f"{name}.md").read_text()
+        fields = schema_of(import_module(module).Options).fields
+        assert [flag for field in fields.values() for flag in field.long if f"`{flag}" not in page] == []
+        port = fields["port"].default
         assert re.search(rf"^\| \[{name}\]\({name}\.md\) \|.*\| {port} \|", text, re.MULTILINE), name
 
 
@@ -82,14 +86,14 @@ def test_the_page_of_kv_names_each_command():
     assert re.findall(r"`([A-Z]+)`", listed) == sorted(TABLE)
 
 
-@pytest.mark.parametrize("name", ["index", *OURS])
+@pytest.mark.parametrize("name", ["index", *REGISTERED])
 def test_links_of_a_page_lead_somewhere(name):
     links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", (PAGES / f"{name}.md").read_text())
     assert [link for link in links if not (PAGES / link).exists()] == []
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("name", ["index", *OURS])
+@pytest.mark.parametrize("name", ["index", *REGISTERED])
 def test_a_page_does_what_it_says(name, playground):
     walkthrough = Walkthrough(PAGES / f"{name}.md", playground)
     walkthrough.follow()
