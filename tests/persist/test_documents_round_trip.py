@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +139,22 @@ def test_what_the_tap_is_stays_and_it_goes_on(tmp_path: Path) -> None:
     again = go_on(made)
     assert list(again.root.list) == [1, 0, 1, 2, "more"]
     again.stop()
+
+
+def test_big_containers_of_every_kind_come_back_in_chunks(tmp_path: Path) -> None:
+    big: dict[str, Any] = {
+        "list": list(range(2001)),
+        "dict": {(n, "tuple"): n for n in range(1001)},
+        "set": set(range(1500)),
+        "deque": deque(range(1500), maxlen=2000),
+        "ordered": OrderedDict((n, n) for n in reversed(range(1200))),
+        "default": defaultdict(list, {n: [n] for n in range(1001)}),
+        "counter": Counter({n: n for n in range(1001)}),
+    }
+    path = saved(tmp_path, **big)
+    made = through_json(path)
+    assert read_info(made).counts == read_info(path).counts
+    assert difference(root_with(**big), thaw_seed(made).root) == ""
 
 
 BIG: dict[str, Any] = {

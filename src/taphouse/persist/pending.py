@@ -8,7 +8,7 @@ by a thaw.  This module must never look a class up.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -129,10 +129,8 @@ def settle(found: InertObject) -> tuple[Any, tuple[Any, ...]]:
 
 def _made(cid: int, entries: list[Any], operations: tuple[Any, ...]) -> Any:
     """Return a container that operations can be done on, or None if there are keys that are not safe."""
-    if cid % 8 == 1:
-        return entries
-    if cid % 8 == 4:
-        return deque(entries)  # operations of a full deque take out what it loses
+    if cid % 8 in (1, 4):
+        return entries  # operations of a full deque take out what it loses
     keys = entries[::2] if has_pairs(cid) else entries
     keys = keys + [op[1] for op in operations if type(op) is list and len(op) > 1]
     if not all(map(is_safe, keys)):
