@@ -20,7 +20,6 @@ PAGES = TOP / "docs" / "makers"
 REGISTERED: dict[str, str] = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["entry-points"][
     "taphouse.makers"
 ]
-OURS = ["chargen", "daytime", "discard", "echo", "kv", "otk", "portforward", "qotd", "time", "web"]
 
 
 def row(field: Field) -> str:
@@ -42,7 +41,7 @@ def default(value: Any) -> str:
     return f"`{value}`"
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", REGISTERED)
 def test_a_page_lists_the_options_that_are_declared(name):
     schema = schema_of(import_module(REGISTERED[name]).Options)
     text = (PAGES / f"{name}.md").read_text()
@@ -50,7 +49,7 @@ def test_a_page_lists_the_options_that_are_declared(name):
     assert shown == [row(field) for field in schema.options]
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", REGISTERED)
 def test_the_examples_of_the_help_name_options_that_there_are(name):
     schema = schema_of(import_module(REGISTERED[name]).Options)
     flags = {flag.strip("`") for field in schema.options for flag in re.findall(r"`-.*?`", row(field))}
@@ -61,10 +60,9 @@ def test_the_examples_of_the_help_name_options_that_there_are(name):
         assert {word for word in words if word.startswith("-")} <= flags
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", REGISTERED)
 def test_a_page_says_what_is_durable_and_where_the_limits_are(name):
     text = (PAGES / f"{name}.md").read_text()
-    assert re.findall(r"^## (.*)", text, re.MULTILINE)[-2:] != []
     for title in ("Options", "What is durable, and what is not", "Limits"):
         assert f"\n## {title}\n" in text
 
