@@ -1,4 +1,4 @@
-"""The port forwarder that everybody writes: asyncio's streams on uvloop.
+"""The port forwarder that everybody writes: asyncio's streams, on uvloop.
 
 usage: forward_streams.py PORT TARGET_PORT
 """
@@ -12,25 +12,25 @@ target_port = int(sys.argv[2])
 
 
 async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass on what comes until the end, then end the other side as well."""
-    try:
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    except ConnectionError:
-        pass
-    finally:
-        writer.close()
+    """Pass on what comes until its end, and then the end."""
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+    writer.write_eof()
 
 
 async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Serve one client."""
+    there: asyncio.StreamWriter | None = None
     try:
-        beyond = await asyncio.open_connection("127.0.0.1", target_port)
+        back, there = await asyncio.open_connection("127.0.0.1", target_port)
+        await asyncio.gather(pump(reader, there), pump(back, writer))
     except OSError:
+        pass
+    finally:
         writer.close()
-        return
-    await asyncio.gather(pump(reader, beyond[1]), pump(beyond[0], writer))
+        if there is not None:
+            there.close()
 
 
 async def serve() -> None:
