@@ -59,6 +59,8 @@ class Passages(Shape):
 class _Anteroom:
     """Stands where the target's transport will be: takes what the client sends until then."""
 
+    __slots__ = ("_client", "_is_full", "_size", "_waiting")
+
     def __init__(self, client: Side) -> None:
         self._client = client
         self._waiting: list[Any] = []
@@ -88,14 +90,6 @@ class _Anteroom:
 
     def can_write_eof(self) -> bool:
         return False  # the client remembers that it has ended
-
-    def is_closing(self) -> bool:
-        return True  # nothing to pause or to end
-
-    def close(self) -> None:
-        """There is nothing to close yet."""
-
-    reset = close
 
 
 class Side(Protocol):
@@ -151,10 +145,11 @@ class Side(Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End the other side in the same way."""
         self.is_lost = True
-        if exc is None:
-            self.other.close()
-        else:
-            self.other.reset()
+        if self.twin is not None and not self.twin.is_lost:
+            if exc is None:
+                self.other.close()
+            else:
+                self.other.reset()
         self.passage.lost_side()
 
     def new_bytes(self) -> int:
@@ -168,16 +163,15 @@ class _ClientSide(Side):
     """Connects to the target as soon as the client is there."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self.passage.begin()
+        self.passage.begin()  # the transport is set: a port has done that
 
 
 class _TargetSide(Side):
     """Joins the passage if it is the first to be connected."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
         assert isinstance(transport, Connection)
+        self.transport = transport
         if not self.passage.join(self, transport):
             transport.abort()
 

@@ -11,7 +11,7 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from itertools import chain, zip_longest
 from typing import Any
 
@@ -57,8 +57,8 @@ class Target:
             return f"unix:{self.path}"
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
-    async def connect(self, make: _Make) -> None:
-        """Open a connection.
+    def connect(self, make: _Make) -> Awaitable[object]:
+        """Open a connection; what is returned is to be awaited.
 
         Args:
             make: makes the protocol of an attempt.  Attempts overlap: the first whose
@@ -70,11 +70,13 @@ class Target:
         loop = asyncio.get_running_loop()
         if self._numeric is not None:
             family, host, port = self._numeric
-            await loop.create_connection(make, host, port, family=family, **self._options)
-        elif self.path:
-            await loop.create_unix_connection(make, self.path, **self._options)
-        else:
-            await _race(loop, make, await self._look_up(loop), self._options)
+            return loop.create_connection(make, host, port, family=family, **self._options)
+        if self.path:
+            return loop.create_unix_connection(make, self.path, **self._options)
+        return self._connect_by_name(loop, make)
+
+    async def _connect_by_name(self, loop: asyncio.AbstractEventLoop, make: _Make) -> None:
+        await _race(loop, make, await self._look_up(loop), self._options)
 
     async def _look_up(self, loop: asyncio.AbstractEventLoop) -> list[_Address]:
         try:
