@@ -110,3 +110,13 @@ def test_state_is_replaced_by_force_alone_and_kept(quotes):
     quotes.run("mktap", "quotes", "--file", "fortunes", "-o", "kept.tap", "--force")
     assert read_info(quotes.folder / "kept.tap").role == "seed"
     assert read_info(quotes.folder / "kept.tap.1").role == "state"
+
+
+def test_a_secret_makes_the_state_that_it_comes_into_private(quotes):
+    quotes.run("mktap", "-n", "site", "-o", "site.tap", "echo", "-p", "8707")
+    quotes.run("twistd", "-f", "site.tap")
+    quotes.kill()
+    (quotes.folder / "site-shutdown.tap").chmod(0o644)
+    words = ["mktap", "-a", "site-shutdown.tap", "quotes", "--file", "fortunes"]
+    quotes.run(*words, environment={"TAPHOUSE_QUOTES_PASSWORD": "sesame"})
+    assert (quotes.folder / "site-shutdown.tap").stat().st_mode & 0o777 == 0o600

@@ -32,7 +32,15 @@ from taphouse.errors import (
 from taphouse.persist import TapInfo, read_info, replace_tap, set_aside, write_seed
 from taphouse.value import Value
 
-__all__ = ["Occupant", "Placed", "check_findable", "look_at", "modules_to_allow", "place_seed"]
+__all__ = [
+    "Occupant",
+    "Placed",
+    "check_findable",
+    "look_at",
+    "make_private",
+    "modules_to_allow",
+    "place_seed",
+]
 
 
 class Occupant:
@@ -182,7 +190,12 @@ def _take_after(temporary: str, path: str, *, is_private: bool) -> None:
         if os.geteuid() == 0:
             os.chown(temporary, before.st_uid, before.st_gid)
     if is_private:
-        os.chmod(temporary, stat.S_IMODE(os.stat(temporary).st_mode) & 0o700)
+        make_private(temporary)
+
+
+def make_private(path: str) -> None:
+    """Let nobody but its owner read a tap: secrets are in it, or about to be."""
+    os.chmod(path, stat.S_IMODE(os.stat(path).st_mode) & 0o700)
 
 
 @contextmanager

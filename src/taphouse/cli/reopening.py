@@ -15,7 +15,7 @@ from taphouse.app import Application, label_objects
 from taphouse.cli.choosing import Choice
 from taphouse.cli.loading import ModuleLoader
 from taphouse.cli.owning import owned
-from taphouse.cli.placing import Placed, check_findable, modules_to_allow, place_seed
+from taphouse.cli.placing import Placed, check_findable, make_private, modules_to_allow, place_seed
 from taphouse.cli.thawing import KEPT_IN_PLAN, Loaded, import_plan, thaw_tap
 from taphouse.daemon import check_trusted
 from taphouse.durable import Durable, attach, oid_of
@@ -75,6 +75,8 @@ class Reopened:
         new = list(turn.epoch.classes.values())
         check_findable(path, new)
         allow = modules_to_allow(path, plan, (record.module for record in new))
+        if is_private:
+            make_private(path)  # what takes its place has its mode
         return Placed(os.fspath(self._renewal.commit(turn)), allow)
 
 

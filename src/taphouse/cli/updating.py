@@ -20,7 +20,7 @@ from taphouse.cli.keptsecrets import fill_secrets
 from taphouse.cli.loading import ModuleLoader
 from taphouse.cli.making import build_application, find_server, holds_secrets, specs_from_plan
 from taphouse.cli.owning import owned
-from taphouse.cli.placing import check_findable, modules_to_allow, place_seed
+from taphouse.cli.placing import check_findable, make_private, modules_to_allow, place_seed
 from taphouse.cli.reporting import CHANGED, Finding, Report, shorten
 from taphouse.cli.thawing import KEPT_IN_PLAN, import_plan, thaw_tap
 from taphouse.cli.threeway import Merge, merge_builds
@@ -284,6 +284,8 @@ class _Update:
         new = list(turn.epoch.classes.values())
         check_findable(tap.path, new)
         allow = modules_to_allow(tap.path, plan, (record.module for record in new))
+        if holds_secrets(self._servers):
+            make_private(str(tap.renewal.path))  # what takes its place has its mode
         kept = tap.renewal.commit(turn)
         return os.path.join(os.path.dirname(tap.path), kept.name), allow
 
