@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import signal
+import stat
 import threading
 from pathlib import Path
 
@@ -184,11 +185,13 @@ def test_restore_over_a_damaged_tap_keeps_it_too(state: Playground) -> None:
     state.run("tap", "backup", "otk-shutdown.tap", "safe.tap")
     damaged = tap.read_bytes()[:-5000]
     tap.write_bytes(damaged)
+    tap.chmod(0o640)
     said = restore(str(state.folder / "safe.tap"), str(tap))
     assert "what was there: damaged, lineage unknown." in said[1]
     assert (state.folder / "otk-shutdown.tap.1").read_bytes() == damaged
     check_integrity(tap)
     assert keys_in(tap) == 1
+    assert stat.S_IMODE(tap.stat().st_mode) == 0o640
 
 
 def test_options_that_contradict_each_other_are_refused(state: Playground) -> None:

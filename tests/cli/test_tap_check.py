@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from playground import Playground
-from taphouse.persist import read_document, write_document
+from taphouse.cli.surroundings import look_around
+from taphouse.persist import read_document, read_info, write_document
+from taphouse.value import replace
 
 pytestmark = pytest.mark.process
 
@@ -123,3 +125,15 @@ def test_code_that_is_gone_is_one_problem_among_others(state: Playground) -> Non
     problems = [line for line in lines if line.startswith("problem: ")]
     assert len(problems) == 2 and "module otk is not there" in problems[0]
     assert "module otk is not there" in lines[-1] and lines[-1].endswith("; 1 more problem above")
+
+
+@pytest.mark.parametrize("user", [0, 1, 4711])
+def test_another_user_is_a_problem_for_all_but_root(
+    state: Playground, monkeypatch: pytest.MonkeyPatch, user: int
+) -> None:
+    info = read_info(state.folder / "otk-start.tap")
+    info = replace(info, plan={**info.plan, "uid": 1, "gid": 1, "listeners": []})
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    [finding] = look_around(info, str(state.folder), None)
+    assert finding.is_ok is (user != 4711)
+    assert (finding.text.startswith("runs as user ")) is finding.is_ok
