@@ -234,6 +234,31 @@ def test_a_disk_that_hangs_holds_up_nobody_for_long(file, monkeypatch):
     assert run(look()) == (("one", "two\nlines", "three"), 1)
 
 
+def test_a_disk_that_hangs_does_not_hold_up_the_end(file, monkeypatch):
+    hangs, released, threads = threading.Event(), threading.Event(), []
+
+    def hang(source):
+        threads.append(threading.current_thread())
+        hangs.set()
+        released.wait(60)
+
+    async def look():
+        made, clock = await filled(file)
+        monkeypatch.setattr(shelf, "PATIENCE_S", 0.01)
+        monkeypatch.setattr(Source, "read", hang)
+        file.write_text("new\n")
+        clock.now_s += 1.0
+        await made.look()
+        made.close()
+        assert hangs.wait(30)
+
+    run(look())
+    (thread,) = threads
+    assert thread.is_alive()
+    released.set()
+    thread.join()
+
+
 # --- the server
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from taphouse.makers.qotd.fortunes import Fortunes, Signature, Source, signature_of
 
@@ -20,6 +22,8 @@ LOOK_EVERY_S = 1.0
 PATIENCE_S = 5.0  # who comes later while a disk hangs does not wait at all
 # A file may change again without a new time within the resolution of its file system's clock.
 SETTLED_S = 2.0
+
+R = TypeVar("R")
 
 _log = logging.getLogger("taphouse.makers.qotd")
 
@@ -52,7 +56,7 @@ class Shelf:
         Raises:
             ConfigurationError: if there is no quote to serve.
         """
-        self._put(await asyncio.to_thread(self._source.read))
+        self._put(await _aside(self._source.read))
         self._looked_s = self._clock()
 
     @property
@@ -80,7 +84,7 @@ class Shelf:
 
     async def _look_once(self) -> None:
         try:
-            found = await asyncio.to_thread(self._read_if_changed)
+            found = await _aside(self._read_if_changed)
         except Exception as trouble:
             if str(trouble) != self._trouble:
                 self._trouble = str(trouble)
@@ -109,6 +113,37 @@ class Shelf:
         self._trouble = ""
         is_settled = time.time() - max(found.signature[3:]) / 1e9 > SETTLED_S
         self._seen = found.signature if is_settled else None
+
+
+async def _aside(read: Callable[[], R]) -> R:
+    """Return what ``read()`` returns in a thread that no stop waits for: a disk may hang for ever.
+
+    `asyncio.to_thread` would have the end of the process wait for it.
+    """
+    loop = asyncio.get_running_loop()
+    came: asyncio.Future[R] = loop.create_future()
+
+    def settle(result: R | None, error: BaseException | None) -> None:
+        if came.done():
+            return  # cancelled
+        if error is not None:
+            came.set_exception(error)
+        else:
+            came.set_result(result)  # type: ignore[arg-type]
+
+    def work() -> None:
+        result, error = None, None
+        try:
+            result = read()
+        except BaseException as caught:
+            error = caught
+        try:
+            loop.call_soon_threadsafe(settle, result, error)
+        except RuntimeError:
+            pass  # the loop is closed, nobody waits any more
+
+    threading.Thread(target=work, name="quotes", daemon=True).start()
+    return await came
 
 
 def _count(number: int) -> str:
