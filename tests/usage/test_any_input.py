@@ -12,7 +12,7 @@ from optionmodels import Copy, Everything, Quotes, Tool, parse
 
 from taphouse import usage
 
-ROUNDS = int(os.environ.get("TAPHOUSE_KILL_ROUNDS", "0")) * 200 or 80
+ROUNDS = 3000 if os.environ.get("TAPHOUSE_KILL_ROUNDS") else 80
 CLASSES = st.sampled_from([Everything, Quotes, Copy, Tool])
 FLAGS = [
     "-p",

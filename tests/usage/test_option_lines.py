@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from optionmodels import Copy, Everything, LogOptions, Quotes, Tool, options, parse, refusal
 
+from taphouse import usage
+
 
 def test_check_47():
     """The manners of getopt that the system of 2002 had."""
@@ -17,6 +19,10 @@ def test_check_47():
     assert (copied.force, copied.source, copied.targets) == (True, "-a", ["--force"])
 
     assert options(Everything, "--verb", "--po", "3").port == 3
+    assert options(Everything, "--w", "very-heavy", "--ti=5s", "--c").colour is True
+    assert refusal(Everything, "--t", "1") == "--t is not unique; it may be --timeout or --target"
+    assert refusal(Everything, "--li", "1") == "--limit: 1 is not at least 1KiB; see mktap quotes --help"
+    assert refusal(Everything, "--pa", "1").startswith("--pa is not unique; it may be --password or --pass")
     assert refusal(Everything, "--l", "1") == "--l is not unique; it may be --limit or --log-file"
 
     assert refusal(Copy, "a").startswith("TARGETS is required (where to); give TARGETS")
@@ -40,6 +46,18 @@ def test_flags_have_an_opposite():
     assert options(Everything, "--no-colour").colour is False
     assert options(Everything, "--no-numbers").numbers == []
     assert options(Everything, "--no-verbose").verbose == 0
+    assert options(Everything, "--no-v").verbose == 0
+
+
+def test_a_count_and_a_list_can_be_none_whatever_their_default_is():
+    class Loud(usage.Options):
+        loud: usage.Count = usage.option(2, "-l")
+        words: list[str] = usage.option(["a"])
+
+    assert vars(options(Loud)) == {"loud": 2, "words": ["a"]}
+    assert usage.to_argv(Loud(loud=0, words=[])) == ["--no-loud", "--no-words"]
+    assert vars(options(Loud, "--no-loud", "--no-words")) == {"loud": 0, "words": []}
+    assert options(Loud, "-l").loud == 1
 
 
 def test_underscores_are_hyphens_and_values_keep_theirs(tmp_path, monkeypatch):
@@ -130,8 +148,6 @@ def test_a_file_that_may_not_be_read_is_refused(tmp_path, monkeypatch):
 
 
 def test_dash_h_may_be_an_option():
-    from taphouse import usage
-
     class Host(usage.Options):
         host: str = usage.option("", "-h")
 

@@ -16,7 +16,7 @@ from optionmodels import Everything, Tool, options, parse
 
 from taphouse import usage
 
-ROUNDS = int(os.environ.get("TAPHOUSE_KILL_ROUNDS", "0")) * 100 or 60
+ROUNDS = 3000 if os.environ.get("TAPHOUSE_KILL_ROUNDS") else 60
 
 
 class Suit(enum.Enum):

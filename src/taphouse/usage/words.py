@@ -61,6 +61,7 @@ def read_words(schema: Schema, argv: list[str], *, prog: str, prefix: str) -> Wo
     from taphouse.usage.commands import FROM_CREDENTIAL, FROM_FILE, HELP, NONE_OF, command_of
 
     command = command_of(schema, prog, prefix)
+    _admit_letters(command, schema)
     context = click.Context(command, info_name=prog, **command.context_settings)
     context.allow_interspersed_args = not schema.commands
     see = f"see {prog} --help"
@@ -92,6 +93,24 @@ def read_words(schema: Schema, argv: list[str], *, prog: str, prefix: str) -> Wo
             )
         found[each.name] = _word(each, here[0].removesuffix(each.name), given[here[0]])
     return Words(found, rest[0] if rest else None, rest[1:])
+
+
+def _admit_letters(command: Any, schema: Schema) -> None:
+    """Let ``--p`` abbreviate ``--port``, if nothing else begins so.
+
+    Longer ones are expanded where click asks what a name stands for; there ``--p`` and ``-p`` are one.
+    """
+    from taphouse.usage.commands import long_flags
+
+    flags = long_flags(schema)
+    for flag in flags:
+        letter = flag[:3]
+        if [other for other in flags if other.startswith(letter)] != [flag] or flag == letter:
+            continue
+        for param in command.params:
+            for spelled in (param.opts, param.secondary_opts):
+                if flag in spelled:
+                    spelled.append(letter)
 
 
 def _is_given(value: Any) -> bool:
