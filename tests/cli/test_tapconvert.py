@@ -48,6 +48,24 @@ def test_check_45_taps_of_each_format_and_back_run_alike(state: Playground) -> N
     state.kill()
 
 
+def test_check_45_a_tap_of_mktap_runs_after_a_way_through_json(playground: Playground) -> None:
+    playground.run("mktap", "otk", "-p", "8123", "--first", "7")
+    playground.run("tapconvert", "-i", "otk.tap", "-o", "otk.json")
+    playground.run("tapconvert", "-i", "otk.json", "-o", "made.tap")
+    playground.run("twistd", "-f", "made.tap")
+    assert [playground.ask(8123).split() for _ in range(2)] == [[b"7"], [b"8"]]
+
+
+def test_documents_are_utf_8_in_every_locale(state: Playground) -> None:
+    state.run("tap", "set", "otk-start.tap", "Keys#1.nextkey", "--type", "text", "é")
+    for command in (
+        ["tap", "get", "otk-start.tap", "Keys#1.nextkey"],
+        ["tapconvert", "-i", "otk-start.tap", "-o", "-"],
+    ):
+        done = state.run(*command, environment={"PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"})
+        assert '"é"' in done.stdout
+
+
 def test_the_port_can_be_edited_if_plan_and_state_agree(state: Playground) -> None:
     state.run("tapconvert", "-i", "otk-start.tap", "-o", "otk.json")
     text = state.read("otk.json")

@@ -110,6 +110,15 @@ def test_keys_that_look_like_tags_or_pairs_of_surrogates_are_not_mistaken(tmp_pa
     assert difference(root_with(**attributes), thaw_seed(through_json(path)).root) == ""
 
 
+def test_a_document_does_not_paint_the_terminal_nor_turn_the_text_of_an_editor(tmp_path: Path) -> None:
+    text = "\x1b[2J \x9b31m \x7f \u202e\u2066 \u2028 \ufeff é \U0001f600"
+    path = saved(tmp_path, value={text: text}, **{text: 1})
+    shown = text_of(path)
+    assert {character for character in shown if not character.isprintable()} == {"\n"}
+    assert "é \U0001f600" in shown
+    assert thaw_seed(through_json(path)).root.value == {text: text}
+
+
 def test_what_the_tap_is_stays_and_it_goes_on(tmp_path: Path) -> None:
     """Role, lineage, epochs, numbers and plan of a state; the next commit follows the last one."""
     running = begin(tmp_path, list=[1])

@@ -14,10 +14,8 @@ from taphouse.cli.statepath import Slot, find_slot, kind_of
 from taphouse.errors import ConfigurationError, TapError, UsageError
 from taphouse.persist import TapEditor, TapLock, parse_document, render_document
 
-__all__ = ["TYPES", "get_value", "set_value"]
+__all__ = ["get_value", "set_value"]
 
-TYPES = ("null", "boolean", "int", "float", "text", "bytes", "list", "dict")
-"""What ``--type`` may say; everything else is written with its tag."""
 _WORDS = {"int": "whole number"}
 _ENDPOINTS = ("taphouse.app.listener.Listener", "taphouse.app.connector.Connector")
 _ROOT = ("name", "uid", "gid", "durability", "listeners", "connectors", "services")
@@ -42,7 +40,7 @@ def set_value(path: str, where: str, text: str, *, kind: str = "", dry_run: bool
         path: the tap.
         where: what to change, see :func:`find_slot`.
         text: the new value, JSON with the tags of a document.
-        kind: one of `TYPES`, if it is to be of another type than the one that is there.
+        kind: the type, in a word, if it may be another than the one that is there; ``text`` is no JSON.
         dry_run: only say what would change.
 
     Raises:

@@ -24,7 +24,7 @@ from taphouse.persist import (
     write_document,
 )
 
-__all__ = ["FORMATS", "convert"]
+__all__ = ["FORMATS", "convert", "format_of", "print_document"]
 
 FORMATS = ("tap", "json")
 
@@ -59,10 +59,16 @@ def convert(source: str, target: str, *, typein: str = "", typeout: str = "", fo
         return f"{_summary(target, document)}{f' What was there is {kept.name} now.' if kept else ''}"
     text = render_document(document)
     if target == "-":
-        print(text, end="")
+        print_document(text)
         return ""
     _write(text, target, like=source if kind == "tap" else "")
     return _summary(target, document)
+
+
+def print_document(text: str) -> None:
+    """Print a document in UTF-8, whatever the locale says: JSON is nothing else."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8"))
 
 
 def format_of(name: str, given: str, option: str) -> str:

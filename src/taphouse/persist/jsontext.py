@@ -17,7 +17,8 @@ _WIDTH: Final = 100
 """What is longer than so many characters gets a line for each entry."""
 _DIGITS: Final = 4300
 """Longer numbers take quadratic time; Python refuses them too."""
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_UNSAFE: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+"""What would paint a terminal, turn the text of an editor around, or is no text: written as escapes."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
@@ -29,9 +30,9 @@ def render_text(value: Any) -> str:
 
 def _scalar(value: Any) -> str:
     text = _encode(value)
-    if text.isascii():
+    if text.isascii() and "\x7f" not in text:
         return text
-    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _lines(value: Any) -> list[str]:

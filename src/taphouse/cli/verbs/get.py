@@ -36,6 +36,7 @@ def run(arguments: list[str]) -> int:
     options = make_parser().parse(arguments)
 
     from taphouse.cli.changing import get_value
+    from taphouse.cli.converting import print_document
 
-    print(get_value(options.file, options.path), end="")
+    print_document(get_value(options.file, options.path))
     return 0
