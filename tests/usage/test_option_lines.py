@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from optionmodels import Copy, Everything, LogOptions, Quotes, Tool, options, parse, refusal
 
@@ -154,6 +156,20 @@ def test_dash_h_may_be_an_option():
     assert options(Host, "-h", "x").host == "x"
     with pytest.raises(SystemExit):
         parse(Host, "--help")
+
+
+def test_a_socket_is_found_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert options(Everything, "--target", "unix:x.sock").target.path == f"{tmp_path}/x.sock"
+
+
+def test_choices_of_numbers_are_numbers():
+    class Numbers(usage.Options):
+        size: Literal[1, 2, "many"] = usage.option(1)
+
+    assert options(Numbers, "--size=2").size == 2
+    assert options(Numbers, "--size", "many").size == "many"
+    assert refusal(Numbers, config={"size": True}) == "configuration: size: True is not one of 1, 2, many"
 
 
 def test_words_may_begin_like_options():

@@ -130,6 +130,8 @@ def test_a_sub_command_has_variables_tables_and_stored_options_of_its_own():
     assert options(Tool, "log", stored={"sub_command": "quotes", "sub_options": {"port": 1}}).sub_options == (
         LogOptions()
     )
+    other = {"sub_command": "quotes", "sub_options": {"port": 1}}
+    assert options(Tool, "log", config=other).sub_options == LogOptions()
     assert refusal(Tool, config={"sub_command": "lug"}) == (
         "configuration: sub_command: unknown command 'lug'; did you mean log?"
     )

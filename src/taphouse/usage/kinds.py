@@ -195,7 +195,7 @@ class _Duration(_Float):
         number = self.parse(value) if isinstance(value, str) else super().accept(value)
         if number < 0:
             refuse(value, self.what)
-        return number + 0.0  # -0.0 is 0.0
+        return number
 
     def text(self, value: float) -> str:
         return duration_text(value)
