@@ -34,9 +34,8 @@ def test_check_45_taps_of_each_format_and_back_run_alike(state: Playground) -> N
     """A seed and a state: to JSON, to a tap, to JSON, each the same; what comes out serves on the port."""
     for tap in ("otk-start.tap", "otk-shutdown.tap"):
         json_name, made = tap.replace(".tap", ".json"), f"made-{tap}"
-        state.run("tapconvert", "-i", tap, "-o", json_name)
-        state.run("tapconvert", "-i", json_name, "-o", made)
-        state.run("tapconvert", "-i", made, "-o", "again.json")
+        state.run(f"tapconvert -i {tap} -o {json_name} && tapconvert -i {json_name} -o {made}")
+        convert(str(state.folder / made), str(state.folder / "again.json"))
         assert state.read("again.json") == state.read(json_name)
     assert state.run("tap", "check", "made-otk-start.tap").returncode == 0
     (state.folder / "otk-shutdown.tap").unlink()
@@ -50,8 +49,8 @@ def test_check_45_taps_of_each_format_and_back_run_alike(state: Playground) -> N
 
 def test_check_45_a_tap_of_mktap_runs_after_a_way_through_json(playground: Playground) -> None:
     playground.run("mktap", "otk", "-p", "8123", "--first", "7")
-    playground.run("tapconvert", "-i", "otk.tap", "-o", "otk.json")
-    playground.run("tapconvert", "-i", "otk.json", "-o", "made.tap")
+    convert(str(playground.folder / "otk.tap"), str(playground.folder / "otk.json"))
+    convert(str(playground.folder / "otk.json"), str(playground.folder / "made.tap"))
     playground.run("twistd", "-f", "made.tap")
     assert [playground.ask(8123).split() for _ in range(2)] == [[b"7"], [b"8"]]
 
@@ -67,19 +66,24 @@ def test_documents_are_utf_8_in_every_locale(state: Playground) -> None:
 
 
 def test_the_port_can_be_edited_if_plan_and_state_agree(state: Playground) -> None:
-    state.run("tapconvert", "-i", "otk-start.tap", "-o", "otk.json")
-    text = state.read("otk.json")
     old, new = str(state.port(8123)), str(state.port(8124))
-    (state.folder / "otk.json").write_text(text.replace(f'"port": {old}', f'"port": {new}', 1))
-    said = refused(state, "tapconvert", "-i", "otk.json", "-o", "new.tap", status=78)
-    assert f"otk.json: plan.listeners[0].label: 'tcp:127.0.0.1:{old}'" in said
-    (state.folder / "otk.json").write_text(
-        text.replace(f":{old}", f":{new}").replace(f'"port": {old}', f'"port": {new}', 1)
-    )
-    said = refused(state, "tapconvert", "-i", "otk.json", "-o", "new.tap", status=78)
-    assert f"plan.listeners[0].port: {new}, but objects.Listener@2.state.port is {old}" in said
+    source, target = str(state.folder / "otk.json"), str(state.folder / "new.tap")
+    convert(str(state.folder / "otk-start.tap"), source)
+    text = state.read("otk.json")
+    in_plan = text.replace(f'"port": {old}', f'"port": {new}', 1)
+    for edited, says in (
+        (in_plan, f"plan.listeners[0].label: 'tcp:127.0.0.1:{old}', but its address is tcp:127.0.0.1:{new}"),
+        (
+            in_plan.replace(f":{old}", f":{new}"),
+            f"plan.listeners[0].port: {new}, but objects.Listener@2.state.port is {old}; both must be",
+        ),
+    ):
+        (state.folder / "otk.json").write_text(edited)
+        with pytest.raises(TapError) as wrong:
+            convert(source, target)
+        assert says in str(wrong.value)
     (state.folder / "otk.json").write_text(text.replace(old, new))
-    state.run("tapconvert", "-i", "otk.json", "-o", "new.tap")
+    convert(source, target)
     (state.folder / "otk-shutdown.tap").unlink()
     state.run("twistd", "-f", "new.tap")
     assert state.ask(8124) == b"0\n"
@@ -119,17 +123,17 @@ def test_json_that_is_none_is_told_with_line_and_column(state: Playground) -> No
 
 def test_formats_are_told_by_suffix_or_by_option(state: Playground) -> None:
     (state.folder / "otk-start.tap").rename(state.folder / "otk")
-    assert "-f tap or -f json" in refused(state, "tapconvert", "-i", "otk", "-o", "otk.json", status=64)
     state.run("tapconvert", "-f", "tap", "-i", "otk", "-t", "json", "-o", "text")
-    state.run("tapconvert --typein json --typeout tap -i - -o made < text")
+    state.run("tap convert --typein json --typeout tap -i - -o made < text")
     assert read_info(state.folder / "made").lineage == read_info(state.folder / "otk").lineage
     assert "-o OUT is missing" in refused(state, "tapconvert", "-i", "otk", status=64)
-    assert "not a stream" in refused(
-        state, "tapconvert", "-i", "text", "-f", "json", "-t", "tap", "-o", "-", status=64
-    )
-    assert "nothere.json: cannot be read" in refused(
-        state, "tap", "convert", "-i", "nothere.json", "-o", "x.tap", status=78
-    )
+    source, target = str(state.folder / "otk"), str(state.folder / "new.json")
+    with pytest.raises(UsageError, match="neither .tap nor .json; say its format with -f tap or -f json"):
+        convert(source, target)
+    with pytest.raises(UsageError, match="a tap is a file, not a stream"):
+        convert(source, "-", typein="tap", typeout="tap")
+    with pytest.raises(TapError, match="nothere.json: cannot be read: No such file"):
+        convert("nothere.json", str(state.folder / "new.tap"))
 
 
 def test_state_is_written_over_only_by_force_and_kept(state: Playground) -> None:
