@@ -258,6 +258,28 @@ def test_each_way_to_serve_is_enough() -> None:
     check_application(app)
 
 
+def test_what_factories_import_by_name_is_in_the_plan() -> None:
+    """Modules among the others, and the folders to look in."""
+
+    class Imports(Factory):
+        protocol = Line
+
+        def __init__(self, *pairs: tuple[str, str]) -> None:
+            self.pairs = pairs
+
+        def imports(self) -> tuple[tuple[str, str], ...]:
+            return self.pairs
+
+    app = Application("shop")
+    app.listenTCP(1, Line)
+    assert "folders" not in make_plan(app)
+    app.listenTCP(2, Imports(("shop.web", "/srv/shop"), ("till", "/srv/till")))
+    app.listenTCP(3, Imports(("shop.api", "/srv/shop"), ("installed", "")))
+    plan = make_plan(app)
+    assert {"shop.web", "till", "shop.api", "installed"} <= set(plan["modules"])
+    assert plan["folders"] == ["/srv/shop", "/srv/till"]
+
+
 def test_what_cannot_be_saved_is_listed_with_its_listener() -> None:
     """A lambda, a class and a function inside of a function, an odd callable."""
 

@@ -51,6 +51,25 @@ def test_our_folders_are_appended_never_prepended(places: dict[str, Path]) -> No
     assert sys.path[-3:] == [str(places[name]) for name in ("installed", "scripts", "rundir")]
 
 
+def test_folders_that_factories_name_are_searched_and_judged(places: dict[str, Path], tmp_path: Path) -> None:
+    named, package = tmp_path / "named", tmp_path / "named" / "pack"
+    package.mkdir(parents=True)
+    (named / "innamed.py").write_text("x = 3")
+    (package / "__init__.py").write_text("x = 4")
+    installed = tmp_path / "lib" / "site-packages"
+    installed.mkdir(parents=True)
+    made = loader(places)
+    made.add_folders([str(named), str(installed), str(tmp_path / "none"), 7])  # type: ignore[list-item]
+    made.extend_path()
+    assert str(installed) not in sys.path
+    modules = made.import_modules(["innamed", "pack"])
+    assert (modules["innamed"].x, modules["pack"].x) == (3, 4)
+    named.chmod(0o777)
+    for name in ("innamed", "pack"):
+        with pytest.raises(NotPermittedError):
+            made.judge(name)
+
+
 def test_a_missing_module_is_named_with_the_places_that_were_searched(places: dict[str, Path]) -> None:
     with pytest.raises(ModuleRefusedError) as caught:
         loader(places).import_modules(["notthere"])

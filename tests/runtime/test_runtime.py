@@ -521,6 +521,40 @@ def test_a_stop_waits_for_connections_to_end_by_themselves(run):
     run(main())
 
 
+def test_a_factory_is_told_when_its_connections_are_about_to_be_waited_for(run, caplog):
+    class Polite(Factory):
+        protocol = Echo
+
+        def draining(self):
+            self._v_seen = (len(self.connections), sorted(self._v_runtime.addresses))
+            for protocol in self.connections:
+                protocol.transport.write(b"bye\n")
+                protocol.transport.close()
+
+    class Rude(Lines):
+        def draining(self):
+            raise ValueError("rude")
+
+    async def main():
+        app = Application("polite")
+        polite = Polite()
+        app.listenTCP(0, polite, "127.0.0.1", name="polite")
+        app.listenTCP(0, Rude(), "127.0.0.1", name="rude")
+        runtime = Runtime(app, clock=JumpingClock())
+        polite._v_runtime = runtime
+        await runtime.start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(runtime))
+        writer.write(b"one\n")
+        assert await reader.readline() == b"one\n"
+        await runtime.stop()
+        assert await reader.read() == b"bye\n"
+        assert polite._v_seen == (1, [])
+        writer.close()
+
+    run(main())
+    assert any("draining() failed" in record.message for record in caplog.records)
+
+
 def test_a_second_stop_shortens_the_wait(run):
     async def main():
         clock = JumpingClock()
