@@ -311,6 +311,14 @@ def test_circles_are_merged(tmp_path: Path) -> None:
     assert first.next.table["all"][0] is first
 
 
+def test_circles_that_go_leave_no_rows(tmp_path: Path) -> None:
+    first, second = Thing(), Thing()
+    first.next, second.next = second, first
+    tap = Tap(tmp_path, application(Quotes(first=first)))
+    tap.update(application(Quotes(first=None)))
+    assert read_info(tap.state).counts["objects"] == 3  # application, listener, factory
+
+
 def test_what_the_new_build_lacks_goes_if_it_is_as_it_was_built(tmp_path: Path) -> None:
     tap = Tap(tmp_path, application(Quotes(n=0), Keys(n=0), services=[Clock("clock", n=0)]))
     report = tap.update(application(Quotes(n=0)))
@@ -548,6 +556,21 @@ def test_calls_follow_the_build_and_those_made_while_it_ran_stay(tmp_path: Path)
     assert app.getServiceNamed("clock").handle in app.schedule.values() and len(app.schedule) == 3
 
 
+def test_a_handle_that_is_new_in_the_build_is_that_of_the_call_that_goes_on(tmp_path: Path) -> None:
+    def build(name: str) -> Any:
+        clock = Clock("clock", n=0)
+        app = application(Quotes(n=0), services=[clock])
+        setattr(clock, name, app.addPeriodic(60, clock.tick))
+        return app
+
+    tap = Tap(tmp_path, build("old"))
+    tap.run(lambda app: setattr(app.schedule[1], "due_s", 1e9))
+    tap.update(build("new"))
+    app = tap.thaw()
+    assert list(app.schedule.values()) == [app.getServiceNamed("clock").new]
+    assert app.schedule[1].due_s == 1e9
+
+
 # --- listeners and what else is configuration -------------------------------------------------
 
 
@@ -609,6 +632,17 @@ def test_it_is_the_same_tap_one_epoch_later(tmp_path: Path) -> None:
     assert after.epoch == before.epoch + 1
     assert (tmp_path / "quotes-shutdown.tap.1").read_bytes() == old
     check_integrity(tap.state)
+
+
+def test_through_a_link_the_tap_is_updated_where_it_lies(tmp_path: Path) -> None:
+    tap = Tap(tmp_path, application(Quotes(n=0)))
+    (tmp_path / "other").mkdir()
+    link = tmp_path / "other" / "link.tap"
+    link.symlink_to(tap.state)
+    report = tap.update(application(Quotes(n=1)), path=link)
+    assert link.is_symlink() and factory(tap.thaw()).n == 1
+    assert report.kept_as == f"{tap.state}.1"
+    assert os.listdir(tmp_path / "other") == ["link.tap"]
 
 
 def test_a_rehearsal_says_the_same_and_writes_nothing(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 from taphouse.app import Application, check_application, make_plan, unsavable
@@ -287,7 +288,7 @@ class _Update:
         if holds_secrets(self._servers):
             make_private(str(tap.renewal.path))  # what takes its place has its mode
         kept = tap.renewal.commit(turn)
-        return os.path.join(os.path.dirname(tap.path), kept.name), allow
+        return _beside(tap.path, kept), allow
 
     def _plan(self, merge: Merge, rows: Any) -> dict[str, Any]:
         before = self._tap.info.plan
@@ -307,6 +308,12 @@ def _flat(options: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, A
             yield from _flat(value, f"{before}{options.get('sub_command')}.")
         elif name != "sub_options":
             yield before + name, value
+
+
+def _beside(path: str, kept: Path) -> str:
+    """Return the name of ``kept`` as an operator who wrote ``path`` would; through a link it lies elsewhere."""
+    name = os.path.join(os.path.dirname(path), kept.name)
+    return name if os.path.exists(name) else os.fspath(kept)
 
 
 @contextmanager
