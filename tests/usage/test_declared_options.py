@@ -123,6 +123,18 @@ def test_annotations_may_be_text_or_types():
         assert vars(options(module.O, "--a=2m", "--b", "1k", "--b", "2")) == {"a": 120.0, "b": [1000, 2]}
 
 
+def test_options_that_were_declared_later_have_their_default_in_old_taps():
+    config = Everything()
+    del vars(config)["names"], vars(config)["timeout"]
+    assert (config.names, config["timeout"]) == ([], 30.0)
+    assert usage.to_plan(config) == usage.to_plan(Everything())
+    old = Quotes._of({"port": 1})
+    with pytest.raises(AttributeError, match="Quotes has no option 'file'"):
+        print(old.file)
+    with pytest.raises(AttributeError, match=r"no option 'prot'; did you mean port\?"):
+        print(config.prot)
+
+
 def test_post_options_checks_values_against_each_other():
     class Pair(usage.Options):
         low: int = usage.option(1)

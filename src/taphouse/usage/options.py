@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from taphouse.errors import UsageError
 from taphouse.usage.nearest import did_you_mean
@@ -104,10 +104,21 @@ class Options:
         except ValueError as error:
             raise UsageError(f"{name}: {error}") from None
 
+    if not TYPE_CHECKING:  # a type checker knows every option; it should miss the others
+
+        def __getattr__(self, name: str) -> Any:
+            """Return the default of an option that was declared after a tap was made with these."""
+            field = None if name.startswith("_") else schema_of(type(self)).fields.get(name)
+            if field is not None and not field.is_required:
+                return field.from_default()
+            if name.startswith("_"):
+                raise AttributeError(name)
+            raise AttributeError(_no_option(self, name))
+
     def __getitem__(self, name: str) -> Any:
         if name not in self:
             raise KeyError(name)
-        return self.__dict__[name]
+        return getattr(self, name)
 
     def __setitem__(self, name: str, value: Any) -> None:
         if name not in self:

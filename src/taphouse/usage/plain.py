@@ -24,11 +24,10 @@ def to_plan(options: Any) -> dict[str, Any]:
     a secret there is only where it is.  A sub-command is ``sub_command`` and ``sub_options``.
     """
     schema = schema_of(type(options))
-    values = vars(options)
-    plan = {name: field.plain(values[name]) for name, field in schema.fields.items()}
+    plan = {name: field.plain(getattr(options, name)) for name, field in schema.fields.items()}
     if schema.commands:
-        inner = values["sub_options"]
-        plan["sub_command"] = values["sub_command"]
+        inner = options.sub_options
+        plan["sub_command"] = options.sub_command
         plan["sub_options"] = None if inner is None else to_plan(inner)
     return plan
 

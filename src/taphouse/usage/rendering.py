@@ -21,11 +21,10 @@ def to_argv(options: Any) -> list[str]:
     Left out are None, and secrets that were typed; see `to_plan` for what they leave there.
     """
     schema = schema_of(type(options))
-    values = vars(options)
-    words = [word for field in schema.options for word in _words(field, values[field.name])]
+    words = [word for field in schema.options for word in _words(field, getattr(options, field.name))]
     arguments: list[str] = []
     for field in schema.arguments:
-        value = values[field.name]
+        value = getattr(options, field.name)
         if value is not None:
             arguments += (
                 [field.kind.text(item) for item in value] if field.repeat else [field.kind.text(value)]
@@ -33,8 +32,8 @@ def to_argv(options: Any) -> list[str]:
     if any(word.startswith("-") for word in arguments):
         words.append("--")
     words += arguments
-    if schema.commands and values["sub_command"] is not None:
-        words += [values["sub_command"], *to_argv(values["sub_options"])]
+    if schema.commands and options.sub_command is not None:
+        words += [options.sub_command, *to_argv(options.sub_options)]
     return words
 
 
@@ -60,14 +59,13 @@ def to_environment(options: Any, name: str) -> dict[str, str]:
 
 def _variables(options: Any, prefix: str) -> dict[str, str]:
     schema = schema_of(type(options))
-    values = vars(options)
     found = {
-        variable_name(prefix, field): field.variable(values[field.name])
+        variable_name(prefix, field): field.variable(getattr(options, field.name))
         for field in schema.fields.values()
-        if values[field.name] is not None and not field.is_secret
+        if getattr(options, field.name) is not None and not field.is_secret
     }
-    if schema.commands and values["sub_command"] is not None:
-        found.update(_variables(values["sub_options"], command_prefix(prefix, values["sub_command"])))
+    if schema.commands and options.sub_command is not None:
+        found.update(_variables(options.sub_options, command_prefix(prefix, options.sub_command)))
     return found
 
 
@@ -82,15 +80,14 @@ def print_config(parsed: Parsed[Any]) -> str:
 
 def _rows(options: Any, parsed: Parsed[Any], above: str) -> list[tuple[str, str, str]]:
     schema = schema_of(type(options))
-    values = vars(options)
     rows = [
-        (above + name, _shown(field, values[name]), str(parsed.sources[above + name]))
+        (above + name, _shown(field, getattr(options, name)), str(parsed.sources[above + name]))
         for name, field in schema.fields.items()
     ]
-    if schema.commands and values["sub_command"] is not None:
-        word = values["sub_command"]
+    if schema.commands and options.sub_command is not None:
+        word = options.sub_command
         rows.append((f"{above}sub_command", word, str(parsed.sources[f"{above}sub_command"])))
-        rows += _rows(values["sub_options"], parsed, f"{above}{word}.")
+        rows += _rows(options.sub_options, parsed, f"{above}{word}.")
     return rows
 
 
