@@ -527,6 +527,33 @@ def test_a_service_that_was_added_to_one_that_goes_is_not_lost(tmp_path: Path) -
         tap.update(application(Quotes(n=0)))
 
 
+def test_what_was_taken_out_while_it_ran_is_there_again_and_that_is_said(tmp_path: Path) -> None:
+    def build() -> Any:
+        return application(Quotes(n=0), Keys(n=0), services=[pool(Clock("one", n=0))])
+
+    tap = Tap(tmp_path, build())
+
+    def change(app: Any) -> None:
+        app.getServiceNamed("pool").removeService("one")
+        app.unlistenTCP(1718)
+
+    tap.run(change)
+    report = tap.update(build())
+    assert {"Keys#1", "pool/one"} <= set(tap.thaw_labels())
+    again = [found.what for found in report.of(CHANGED) if "there again" in found.text]
+    assert again == ["Keys#1", "pool/one"]
+
+
+def test_a_plan_that_does_not_say_what_was_built_loses_nothing(tmp_path: Path) -> None:
+    tap = Tap(tmp_path, application(Quotes(n=0, limit=1), Keys(n=0)))
+    tap.run(set_to(n=3), keeps=["servers"])
+    with pytest.raises(ConfigurationError, match=r"Keys#1 \(n\)"):
+        tap.update(application(Quotes(n=0, limit=2)))
+    report = tap.update(application(Quotes(n=0, limit=2), Keys(n=0)))
+    assert (factory(tap.thaw()).n, factory(tap.thaw()).limit) == (3, 1)
+    assert told(report, CONFLICT) == {"Quotes#1.n": "3, not 0", "Quotes#1.limit": "1, not 2"}
+
+
 def test_calls_follow_the_build_and_those_made_while_it_ran_stay(tmp_path: Path) -> None:
     def build(period: float) -> Any:
         clock = Clock("clock", n=0)

@@ -27,6 +27,7 @@ from taphouse.persist import (
 )
 
 NOTHING: Any = object()
+BUILT = ("built", "as_built", "servers")
 
 
 class Thing(Durable):
@@ -120,11 +121,15 @@ class Tap:
         store = create_state(self.state, seed=self.seed)
         self._live(store, lambda app: None)
 
-    def run(self, change: Callable[[Any], object] = lambda app: None) -> None:
+    def run(
+        self, change: Callable[[Any], object] = lambda app: None, *, keeps: Iterable[str] = BUILT
+    ) -> None:
         """Change the application as a server would, and stop it."""
-        self._live(open_state(self.state), change)
+        self._live(open_state(self.state), change, keeps)
 
-    def _live(self, store: SqliteStore, change: Callable[[Any], object]) -> None:
+    def _live(
+        self, store: SqliteStore, change: Callable[[Any], object], keeps: Iterable[str] = BUILT
+    ) -> None:
         lock = TapLock(self.state)
         lock.acquire(0)
         plan = dict(store.info.plan)
@@ -136,7 +141,7 @@ class Tap:
             if not oid_of(obj):
                 attach(obj, thawed.ledger, thawed.ledger.new_oid())
                 thawed.ledger.mark(obj)
-        kept = {name: plan[name] for name in ("built", "as_built", "servers")}
+        kept = {name: plan[name] for name in keeps}
         store.commit(freezer.freeze({**make_plan(app, oid_of), **kept, "run": True}))
         store.close()
         lock.release()
@@ -155,6 +160,10 @@ class Tap:
     def thaw(self, path: Path | None = None) -> Any:
         """Return the application that the tap holds now."""
         return thaw(NullStore(path or self.state), find).root
+
+    def thaw_labels(self) -> list[str]:
+        """Return the labels of what the tap holds now."""
+        return list(label_objects(self.thaw()))
 
 
 def find(record: Any) -> Any:

@@ -90,6 +90,8 @@ class Merge:
         self._base: Mapping[str, Mapping[str, Any]] = plan.get("as_built") or {}
         self._recorded: Mapping[str, Any] = plan.get("built") or built_by_code(stored)
         self._mine = locate(stored, self._known(stored))
+        # Of a plan that does not say what was built, all that is there counts as changed since.
+        self._base = self._base or {label: {} for label in self._mine}
         self._theirs = locate(new)
         self._check_drop()
         self._mine_digests = digests_of(stored, self._mine)
@@ -136,7 +138,7 @@ class Merge:
             return False
         # "Keys#2" of a listener that was added while it ran is not the second one of the new build.
         is_late = label not in self._base and isinstance(theirs, Factory) and "#" in label
-        return not is_late or not self._base
+        return not is_late
 
     def _refuse_losses(self) -> None:
         """Refuse to forget what changed while the server ran; what is as it was built may go."""
@@ -210,12 +212,13 @@ class Merge:
                 self.findings.append(Finding(decision, f"{label}.{name}", _tell(decision, before, after)))
         return decisions
 
-    def _appearing(self) -> list[Finding]:
-        return [
-            Finding(CHANGED, label, "is new")
-            for label in self._theirs
-            if label not in self._pairs and label not in self._base and not parent_of(label, self._theirs)
-        ]
+    def _appearing(self) -> Iterator[Finding]:
+        for label in self._theirs:
+            if label not in self._pairs and not parent_of(label, self._theirs):
+                if label not in self._base:
+                    yield Finding(CHANGED, label, "is new")
+                elif label not in self._mine:
+                    yield Finding(CHANGED, label, "is there again: it had been taken out while it ran")
 
     # --- carrying it out ----------------------------------------------------------------------
 

@@ -311,7 +311,7 @@ def _flat(options: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, A
 
 
 def _beside(path: str, kept: Path) -> str:
-    """Return the name of ``kept`` as an operator who wrote ``path`` would; through a link it lies elsewhere."""
+    """Return ``kept`` in the words of an operator who wrote ``path``; through a link it lies elsewhere."""
     name = os.path.join(os.path.dirname(path), kept.name)
     return name if os.path.exists(name) else os.fspath(kept)
 
