@@ -49,7 +49,7 @@ class Load:
                 answer = self.place.ask(8123)
             except (OSError, TimeoutError):
                 return
-            if not answer:
+            if not answer.endswith(b"\n"):
                 return
             self.given.append(int(answer))
 
