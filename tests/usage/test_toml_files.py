@@ -16,7 +16,7 @@ from taphouse import usage
     [
         (b"port = \n", "line 1, column 8: Invalid value"),
         (b"a = 1\na = 2\n", "line 2, column 6: Cannot overwrite a value"),
-        (b"a = 1\nb = [1,", "at its end: "),
+        (b"a = 1\nb = [1,", "line 2, column 8: Invalid value"),
         (b"a = 1\nb = '\xff'\n", "line 2, column 6: no text in UTF-8"),
         (b"a = " + b"[" * 5000, "nested too deep"),
     ],

@@ -18,9 +18,7 @@ from taphouse.usage.kinds import named
 __all__ = ["read_toml", "write_toml"]
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_PLACE = re.compile(
-    r"(?P<what>.*) \((?:at line (?P<line>\d+), column (?P<column>\d+)|at end of document)\)", re.DOTALL
-)
+_PLACE = re.compile(r"(.*) \((?:at (line \d+, column \d+)|at end of document)\)", re.DOTALL)
 
 
 def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -40,16 +38,19 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         return tomllib.loads(data.decode())
     except UnicodeDecodeError as error:
-        before = data[: error.start]
-        line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
-        raise UsageError(f"{named(name)}: line {line}, column {column}: no text in UTF-8") from None
+        raise UsageError(f"{named(name)}: {_place(data[: error.start])}: no text in UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         match = _PLACE.fullmatch(str(error))
-        what = match["what"] if match else str(error)
-        place = f"line {match['line']}, column {match['column']}" if match and match["line"] else "at its end"
-        raise UsageError(f"{named(name)}: {place}: {what}".replace("\n", " ")) from None
+        what, where = match.groups() if match else (str(error), "")
+        raise UsageError(f"{named(name)}: {where or _place(data)}: {what}".replace("\n", " ")) from None
     except RecursionError:
         raise UsageError(f"{named(name)}: nested too deep") from None
+
+
+def _place(before: bytes) -> str:
+    """Return where something is that has ``before`` before it."""
+    line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
+    return f"line {line}, column {column}"
 
 
 def write_toml(mapping: Mapping[str, Any]) -> str:
