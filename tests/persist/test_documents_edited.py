@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tapwork import PLAN, begin, root_with
 
+from playground import TOP
 from taphouse.errors import CannotCreateError, StateExistsError, TapError
 from taphouse.persist import (
     check_integrity,
@@ -23,6 +25,7 @@ from taphouse.persist import (
     write_document,
     write_seed,
 )
+from taphouse.persist.undocumenting import TAGS
 
 Document = dict[str, Any]
 
@@ -115,6 +118,8 @@ WRONG: dict[str, tuple[Callable[[Document], None], str]] = {
         put({"$deque": [1, 2], "maxlen": 1}),
         f"{X}.$deque: 2 items where maxlen is 1",
     ),
+    "a deque without end": (put({"$deque": [], "maxlen": 2**63}), f"{X}.maxlen: is out of range"),
+    "a deque of no size": (put({"$deque": [], "maxlen": -1}), f"{X}.maxlen: is out of range"),
     "a factory that is none": (
         put({"$defaultdict": [], "factory": 7}),
         f"{X}.factory: is no class, function or method",
@@ -321,6 +326,12 @@ def test_whatever_stands_anywhere_is_refused_in_one_line_or_makes_a_whole_tap(
         path.unlink()
         write_document(parse_document(again.encode(), "again"), path, name="again")
         assert render_document(read_document(path)) == again
+
+
+def test_every_tag_is_explained() -> None:
+    """In the reference, and no others."""
+    told = set(re.findall(r'["`](\$[a-z0-9]+)["`]', (TOP / "docs" / "tapconvert.md").read_text()))
+    assert told - {"$key"} == set(TAGS)
 
 
 def test_a_state_is_written_over_only_if_that_is_said_and_kept_then(tmp_path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ This module must never know what an application is.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from taphouse.persist.documenting import Documenter
 from taphouse.persist.image import Image
 from taphouse.persist.jsontext import render_text
 from taphouse.persist.opening import damage_as_tap_error
+from taphouse.persist.origin import plan_text
 from taphouse.persist.pending import settle
 from taphouse.persist.reading import info_of, load_image
 from taphouse.persist.showing import InertObject, objects_of
@@ -100,7 +102,8 @@ def document_of(image: Image, name: Path) -> dict[str, Any]:
     if info.role == "state":
         document |= {"epoch": info.epoch, "begin": info.base_epoch, "chain": image.chain.hex()}
     document["next_number"] = image.next_oid
-    document["plan"] = dict(info.plan)
+    with damage_as_tap_error(name, "meta"):
+        document["plan"] = _sorted(info.plan)
     document["classes"] = {key: _class_entry(image.classes[cid], key) for cid, key in keys.items()}
     document["objects"] = objects = {}
     for row in found:
@@ -109,6 +112,14 @@ def document_of(image: Image, name: Path) -> dict[str, Any]:
                 raise CodecError("has a number never given")
             objects[ids[row.oid]] = document_object(row, documenter, keys)
     return document
+
+
+def _sorted(plan: Mapping[str, Any]) -> Any:
+    """Return a plan in the order in which it is written."""
+    try:
+        return json.loads(plan_text(dict(plan)))
+    except ValueError as error:
+        raise CodecError(f"row 'plan' is no JSON: {error!s:.100}") from error
 
 
 def class_keys(classes: dict[int, ClassRecord]) -> dict[int, str]:

@@ -20,7 +20,7 @@ from taphouse.persist.pending import SCALAR_KEYS, is_safe
 from taphouse.persist.problems import Problem, expect
 from taphouse.persist.shaping import BUILTIN_FACTORIES
 
-__all__ = ["Undocumenter"]
+__all__ = ["TAGS", "Undocumenter"]
 
 _OPERATIONS: Final = ("s", "d", "e", "a", "x", "p", "c")
 
@@ -113,7 +113,7 @@ class Undocumenter:
         return made
 
     def _tagged(self, value: dict[str, Any], tag: str) -> Any:
-        known = _TAGS.get(tag)
+        known = TAGS.get(tag)
         if known is None:
             raise Problem(
                 f"there is no tag {tag!r:.40}; a dict with such a key is written"
@@ -177,8 +177,10 @@ class Undocumenter:
         return Inert(code, None, (*head, *self._flat(body)))
 
     def _deque(self, body: Any, more: dict[str, Any]) -> Any:
-        maxlen = more.get("maxlen")
-        if maxlen is not None and expect(maxlen, int, "maxlen") < len(expect(body, list)):
+        maxlen = self.part(more, "maxlen")
+        if maxlen is not None and not 0 <= expect(maxlen, int, "maxlen") < 1 << 63:
+            raise Problem("is out of range", "maxlen")
+        if maxlen is not None and maxlen < len(expect(body, list)):
             raise Problem(f"{len(body)} items where maxlen is {maxlen}")
         return Inert(codes.DEQUE, None, (maxlen, *self._items(expect(body, list))))
 
@@ -242,7 +244,7 @@ def _once(keys: Any, what: str) -> None:
 
 
 _Maker = Callable[[Any, Any, Any], Any]
-_TAGS: Final[dict[str, tuple[_Maker, tuple[str, ...], tuple[str, ...]]]] = {
+TAGS: Final[dict[str, tuple[_Maker, tuple[str, ...], tuple[str, ...]]]] = {
     **SCALAR_TAGS,
     "$tuple": (lambda u, body, _more: tuple(u._items(expect(body, list))), (), ()),
     "$set": (lambda u, body, _more: u._set(body, codes.SET), (), ()),
