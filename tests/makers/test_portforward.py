@@ -144,6 +144,34 @@ def test_what_a_client_says_before_the_target_is_there_waits_for_it(run, monkeyp
     run(main())
 
 
+def test_a_client_may_have_said_all_before_the_target_is_there(run, monkeypatch):
+    go = asyncio.Event()
+
+    async def look_up(self, loop):
+        await go.wait()
+        return [(socket.AF_INET, "127.0.0.1", self.port)]
+
+    monkeypatch.setattr(Target, "_look_up", look_up)
+
+    async def main():
+        async with forwards.target() as target, forwarding(f"slow.test:{target.port}") as forward:
+            client = await forward.client()
+            await client.say(b"question")
+            client.finish()
+            (passage,) = await passages(forward)
+            await until(lambda: passage.client.has_ended)
+            go.set()
+            peer = await target.peer()
+            assert await peer.hear_all() == b"question"
+            await peer.say(b"answer")
+            peer.close()
+            assert await client.hear_all() == b"answer"
+            client.close()
+            await forward.wait_idle()
+
+    run(main())
+
+
 def test_a_client_that_leaves_while_its_target_is_looked_up_costs_nothing_more(run, monkeypatch):
     asked = asyncio.Event()
 
@@ -179,6 +207,35 @@ def test_a_unix_socket_may_be_the_target(run, tmp_path):
             assert await client.hear_all() == b"world"
             client.close()
             await forward.wait_idle()
+
+    run(main())
+
+
+@pytest.mark.parametrize("host", ["localhost", "[::1]"])
+def test_a_target_has_a_name_or_an_address_of_either_family(run, host):
+    async def main():
+        came = asyncio.Queue()
+
+        async def take(reader, writer):
+            came.put_nowait(forwards.Peer(reader, writer))
+
+        try:
+            server = await asyncio.start_server(take, host.strip("[]"), 0)
+        except OSError as reason:
+            pytest.skip(f"no {host} here: {reason}")
+        # A name may stand for several addresses; then the port is the same for the first one alone.
+        port = server.sockets[0].getsockname()[1]
+        async with forwarding(f"{host}:{port}") as forward:
+            client = await forward.client()
+            await client.say(b"hello")
+            client.finish()
+            peer = await came.get()
+            assert await peer.hear_all() == b"hello"
+            peer.close()
+            assert await client.hear_all() == b""
+            client.close()
+            await forward.wait_idle()
+        server.close()
 
     run(main())
 
