@@ -408,6 +408,34 @@ def test_an_address_that_hangs_does_not_keep_the_next_one_waiting(run_fast, monk
     assert ended == ["answers", "hangs"]
 
 
+def test_an_address_that_answers_too_late_is_let_go(run, monkeypatch):
+    async def connect_all(loop, make, addresses, options):
+        for address in addresses:
+            await targets._connect(loop, make, address, options)
+
+    async def look_up(self, loop):
+        return [(socket.AF_INET, "127.0.0.1", port) for port in ports]
+
+    ports = []
+    monkeypatch.setattr(targets, "_race", connect_all)
+    monkeypatch.setattr(Target, "_look_up", look_up)
+
+    async def main():
+        async with forwards.target() as first, forwards.target() as second:
+            ports.extend([first.port, second.port])
+            async with forwarding("two.test:80") as forward:
+                client = await forward.client()
+                peer, late = await first.peer(), await second.peer()
+                assert await late.hear_all() == b""
+                await client.say(b"hello")
+                assert await peer.hear(5) == b"hello"
+                for end in (client, peer, late):
+                    end.close()
+                await forward.wait_idle()
+
+    run(main())
+
+
 def test_where_no_address_answers_the_first_one_says_why(run_fast, monkeypatch):
     async def connect(_loop, _make, address, _options):
         raise OSError(address)
