@@ -6,7 +6,7 @@ import os
 from contextlib import redirect_stdout
 from io import StringIO
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from optionmodels import Copy, Everything, Quotes, Tool, parse
 
@@ -96,7 +96,7 @@ def one_line(error):
     return str(error).isprintable() and error.exit_code == 64
 
 
-@settings(max_examples=ROUNDS, deadline=None)
+@settings(max_examples=ROUNDS, deadline=None, suppress_health_check=list(HealthCheck))
 @given(CLASSES, st.lists(WORDS, max_size=6), ENVIRONMENTS, MAPPINGS, MAPPINGS)
 def test_any_input_is_understood_or_refused_in_one_line(cls, words, environ, config, stored):
     printed, refused = StringIO(), None
@@ -117,7 +117,7 @@ def test_any_input_is_understood_or_refused_in_one_line(cls, words, environ, con
         assert usage.print_config(parsed).replace("\n", "").isprintable()
 
 
-@settings(max_examples=ROUNDS, deadline=None)
+@settings(max_examples=ROUNDS, deadline=None, suppress_health_check=list(HealthCheck))
 @given(CLASSES, MAPPINGS)
 def test_any_plan_is_understood_or_refused_in_one_line(cls, plan):
     options = refused = None

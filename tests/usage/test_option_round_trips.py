@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from optionmodels import Everything, Tool, options, parse
 
@@ -134,7 +134,7 @@ def declared(draw: st.DrawFn) -> usage.Options:
     return type("Generated", (usage.Options,), body)._of(values)
 
 
-@settings(max_examples=ROUNDS, deadline=None)
+@settings(max_examples=ROUNDS, deadline=None, suppress_health_check=list(HealthCheck))
 @given(declared())
 def test_any_options_survive_plan_json_toml_argv_and_environment(config):
     cls = type(config)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from taphouse import usage
@@ -41,11 +41,13 @@ def test_nonsense_is_no_size(text):
         usage.size_bytes(text)
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.floats(0, allow_nan=False, allow_infinity=False))
 def test_every_duration_is_written_exactly(seconds):
     assert usage.duration_s(usage.duration_text(seconds)) == seconds
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 1 << 100))
 def test_every_size_is_written_exactly(size):
     assert usage.size_bytes(usage.size_text(size)) == size

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from taphouse import usage
@@ -85,7 +85,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.dictionaries(TEXT, VALUES, max_size=4))
 def test_what_is_written_is_read_back(mapping):
     assert tomllib.loads(usage.write_toml(mapping)) == mapping
