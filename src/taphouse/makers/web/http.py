@@ -14,6 +14,8 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from taphouse.makers.web.merging import MergingTransport
+
 __all__ = ["HttpConnection", "QuietWebSocketConnection", "Shared", "Timers", "WebSocketConnection"]
 
 _MOST_HEAD_BYTES: Final = 128 * 1024
@@ -53,6 +55,7 @@ class Timers:
     def __init__(self, loop: Any) -> None:
         self.time = loop.time
         self.create_task = loop.create_task
+        self.call_soon = loop.call_soon
         self._call_later = loop.call_later
 
     def call_later(self, delay_s: float, callback: Any, *args: Any) -> Any:
@@ -94,7 +97,14 @@ class HttpConnection(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Take the connection; tasks that are made from now on log as this connection."""
         self._run = contextvars.copy_context().run
-        super().connection_made(transport)
+        super().connection_made(MergingTransport(transport, self.loop.call_soon))
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection itself to a protocol that speaks WebSocket."""
+        merging: Any = self.transport
+        merging.flush()
+        self.transport = merging.raw
+        super().handle_websocket_upgrade()
 
     def data_received(self, data: bytes) -> None:
         """Hand what has arrived to the parser."""
