@@ -17,6 +17,7 @@ from makers.forwards import forwarding, run_on, until
 from taphouse.makers.forwarding import target as targets
 from taphouse.makers.forwarding import traffic
 from taphouse.makers.forwarding.target import Target
+from taphouse.runtime import Epochs
 
 pytestmark = pytest.mark.process
 
@@ -539,21 +540,19 @@ def test_connections_and_bytes_are_counted_and_told(run, caplog, quick_ticks):
     assert record.context == "Forwarder,1,127.0.0.1"
 
 
-def test_what_passes_waits_for_no_disk(run, tmp_path, monkeypatch):
+def test_what_passes_commits_nothing(run, tmp_path, monkeypatch):
     """Sums are committed by the clock; between its ticks no number of segments commits anything."""
     monkeypatch.setattr(traffic, "_TICK_S", 3600.0)
-    running = {"state": str(tmp_path / "forward.tap")}
 
     async def main():
-        async with forwards.target() as target, forwarding(target.port, running=running) as forward:
+        async with (
+            forwards.target() as target,
+            forwarding(target.port, running={"state": str(tmp_path / "forward.tap")}) as forward,
+        ):
             client = await forward.client()
             peer = await target.peer()
             before = forward.app.statistics().epochs.commits
-            for _ in range(50):
-                await client.say(b"ping")
-                assert await peer.hear(4) == b"ping"
-                await peer.say(b"pong")
-                assert await client.hear(4) == b"pong"
+            await ping(client, peer, 50)
             assert forward.app.statistics().epochs.commits == before
             client.close()
             peer.close()
@@ -561,6 +560,45 @@ def test_what_passes_waits_for_no_disk(run, tmp_path, monkeypatch):
         return forward.forwarder.to_target_bytes, forward.forwarder.to_client_bytes
 
     assert run(main()) == (200, 200)
+
+
+def test_what_passes_waits_for_no_commit(run, tmp_path):
+    """The state has changed, and its commit takes for ever: a reply of this application would wait.
+
+    Both ends are on a thread of their own: the gate of this loop would keep what they say.
+    """
+
+    def talk(port, listener):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+            peer, _ = listener.accept()
+            with peer:
+                for one, other in ((client, peer), (peer, client)) * 3:
+                    one.sendall(b"hello")
+                    assert other.recv(5, socket.MSG_WAITALL) == b"hello"
+
+    async def main():
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.settimeout(20)
+            running = {"state": str(tmp_path / "forward.tap")}
+            async with forwarding(listener.getsockname()[1], running=running) as forward:
+                gate = asyncio.get_running_loop().guests.gate
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(Epochs, "_commit", lambda self: None)
+                    forward.forwarder.failed += 1
+                    assert gate.closed
+                    await asyncio.to_thread(talk, forward.port, listener)
+                    assert gate.closed
+                await forward.wait_idle()
+
+    run(main())
+
+
+async def ping(client, peer, times):
+    for _ in range(times):
+        await client.say(b"ping")
+        assert await peer.hear(4) == b"ping"
+        await peer.say(b"pong")
+        assert await client.hear(4) == b"pong"
 
 
 def test_connections_go_on_when_their_port_is_closed(run):
