@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from cli import updates
 from cli.updates import NOTHING, Clock, Keys, Other, Quotes, Tap, Thing, application, factory, pool, told
 from taphouse import MultiService
-from taphouse.cli.asbuilt import Additions, built_entries, locate
+from taphouse.cli.asbuilt import Additions, as_built, built_entries, locate
 from taphouse.cli.reporting import CHANGED, CONFLICT, KEPT
 from taphouse.cli.threeway import decide
 from taphouse.cli.updating import update_tap
@@ -804,6 +804,22 @@ def test_a_new_secret_replaces_the_old_one_and_neither_is_shown(tmp_path: Path) 
     assert factory(tap.thaw()).key.reveal() == "tuna"
     assert told(report, CHANGED) == {"Quotes#1.key": "takes the new build's"}
     assert "tuna" not in read_info(tap.state).plan_text
+
+
+def test_a_digest_of_a_secret_tells_nothing_about_it() -> None:
+    """Else whoever reads the plan could try words until one fits."""
+    ways = (Secret("swordfish"), Secret("tuna"), Secret.from_file("/a"), Secret.from_file("/b"))
+    found = [as_built(application(Quotes(key=secret, all=[secret])))["Quotes#1"] for secret in ways]
+    assert found[0] == found[1]
+    assert found[0] != found[2] != found[3]
+
+
+def test_a_new_secret_beside_what_changed_is_not_taken_and_that_is_said(tmp_path: Path) -> None:
+    tap = Tap(tmp_path, application(Quotes(door=[Secret("swordfish"), 0])))
+    tap.run(lambda app: factory(app).door.append(1))
+    report = tap.update(application(Quotes(door=[Secret("tuna"), 0])))
+    assert factory(tap.thaw()).door[0].reveal() == "swordfish"
+    assert set(told(report, CONFLICT)) == {"Quotes#1.door"}
 
 
 def test_a_secret_that_is_nowhere_is_asked_for(tmp_path: Path) -> None:

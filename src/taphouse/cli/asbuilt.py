@@ -24,6 +24,7 @@ from taphouse.app import (
 from taphouse.cli.merging import built_by_code, scheduled_calls
 from taphouse.durable import Durable, raw_state
 from taphouse.persist import digest_states
+from taphouse.usage import Secret
 
 __all__ = [
     "OID",
@@ -123,11 +124,16 @@ class Additions:
 
 
 def digests_of(app: Application, located: Mapping[str, Durable]) -> dict[str, dict[str, str]]:
-    """Return ``label -> attribute -> digest`` of what `locate` has found in ``app``."""
+    """Return ``label -> attribute -> digest`` of what `locate` has found; all secrets look alike."""
     statements: dict[str, object] = {f"listens {x.label}": x for x in app.listeners}
     statements.update({f"connects {x.label}": x for x in app.connectors})
     statements.update({f"call {signature}": call for signature, call in scheduled_calls(app).items()})
-    return digest_states(located, statements, wanted=lambda obj, attribute: not is_declared(obj, attribute))
+    return digest_states(
+        located,
+        statements,
+        words={Secret: lambda secret: f"secret {secret.kind} {secret.name}"},
+        wanted=lambda obj, attribute: not is_declared(obj, attribute),
+    )
 
 
 def locate(app: Application, known: Mapping[str, Durable] | None = None) -> dict[str, Durable]:

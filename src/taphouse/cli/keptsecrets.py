@@ -17,7 +17,7 @@ from taphouse.errors import ConfigurationError
 from taphouse.persist import instance_state
 from taphouse.usage import Secret
 
-__all__ = ["fill_secrets"]
+__all__ = ["fill_secrets", "secrets_in"]
 
 _DEPTH: Final = 20
 
@@ -36,7 +36,28 @@ def fill_secrets(new: Application, stored: Application) -> None:
                 _fill(value, old.get(name), f"{label}.{name}")
 
 
+def secrets_in(value: Any) -> list[tuple[str, Secret]]:
+    """Return the secrets in an attribute's value, each with the steps that lead to it, sorted by these."""
+    return sorted(
+        ((place, part) for place, part, _ in _walk(value, None, "") if isinstance(part, Secret)),
+        key=lambda found: found[0],
+    )
+
+
 def _fill(value: Any, old: Any, place: str) -> None:
+    if all(secret.is_known for _, secret in secrets_in(value)):
+        return  # what is stored may be big: only for a secret it is looked through
+    for where, part, before in _walk(value, old, place):
+        if isinstance(part, Secret) and not part.is_known:
+            if not isinstance(before, Secret) or not before.is_known or before.kind != "tap":
+                raise ConfigurationError(
+                    f"{where}: the secret that belongs here is nowhere in the tap", cure="give it anew"
+                )
+            part._text = before._text
+
+
+def _walk(value: Any, old: Any, place: str) -> Iterator[tuple[str, Any, Any]]:
+    """Yield every part of a value: where it is, itself, and what is in the same place of another value."""
     waiting = [(value, old, place, 0)]
     seen: set[int] = set()
     while waiting:
@@ -44,17 +65,10 @@ def _fill(value: Any, old: Any, place: str) -> None:
         if id(value) in seen:
             continue
         seen.add(id(value))
-        if isinstance(value, Secret):
-            if value.is_known:
-                continue
-            if not isinstance(old, Secret) or not old.is_known or old.kind != "tap":
-                raise ConfigurationError(
-                    f"{place}: the secret that belongs here is nowhere in the tap", cure="give it anew"
-                )
-            value._text = old._text
-        elif depth < _DEPTH:
-            parts = dict(_parts(old))
-            waiting += [(part, parts.get(step), f"{place}{step}", depth + 1) for step, part in _parts(value)]
+        yield place, value, old
+        if depth < _DEPTH and not isinstance(value, Secret):
+            before = dict(_parts(old))
+            waiting += [(part, before.get(step), f"{place}{step}", depth + 1) for step, part in _parts(value)]
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:

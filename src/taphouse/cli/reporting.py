@@ -78,7 +78,7 @@ class Report(Value):
                 yield f"{headings[self.is_rehearsal]}:"
             yield from ("  " + one_line(f"{entry.what}: {entry.text}") for entry in found)
         yield from (one_line(note) for note in self.notes)
-        if self.is_rehearsal and self.findings:
+        if self.is_rehearsal:
             yield one_line(f"{self.path}: nothing was written (--dry-run)")
         elif not self.is_written:
             yield one_line(f"{self.path}: nothing to change, nothing was written")

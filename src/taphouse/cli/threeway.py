@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from taphouse.app import Application, Connector, Factory, Listener, MultiService, Service, config_attributes
 from taphouse.cli.asbuilt import OID, ROOT, digests_of, is_declared, locate, parent_of
+from taphouse.cli.keptsecrets import secrets_in
 from taphouse.cli.merging import LateAdditions, built_by_code, join_calls, scheduled_calls
 from taphouse.cli.reporting import CHANGED, CONFLICT, KEPT, Finding, shorten
 from taphouse.durable import Durable, oid_of, raw_state
@@ -204,12 +205,16 @@ class Merge:
         config = config_attributes(type(self._theirs[label]))
         decisions = {}
         for name in sorted({*base, *stored, *new} - {OID}):
-            decision = decide(base.get(name), stored.get(name), new.get(name), is_config=name in config)
+            after = new.get(name)
+            secrets = secrets_in(theirs.get(name))
+            if after is not None and secrets and secrets != secrets_in(mine.get(name)):
+                after += " with another secret"  # digests do not tell: they would tell everybody
+            decision = decide(base.get(name), stored.get(name), after, is_config=name in config)
             if decision:
                 decisions[name] = decision
-                before = shorten(mine[name]) if name in stored else _ABSENT
-                after = shorten(theirs[name]) if name in new else _ABSENT
-                self.findings.append(Finding(decision, f"{label}.{name}", _tell(decision, before, after)))
+                was = shorten(mine[name]) if name in stored else _ABSENT
+                becomes = shorten(theirs[name]) if name in new else _ABSENT
+                self.findings.append(Finding(decision, f"{label}.{name}", _tell(decision, was, becomes)))
         return decisions
 
     def _appearing(self) -> Iterator[Finding]:

@@ -22,7 +22,7 @@ from taphouse.cli.loading import ModuleLoader
 from taphouse.cli.making import build_application, find_server, holds_secrets, specs_from_plan
 from taphouse.cli.owning import owned
 from taphouse.cli.placing import check_findable, make_private, modules_to_allow, place_seed
-from taphouse.cli.reporting import CHANGED, Finding, Report, shorten
+from taphouse.cli.reporting import CHANGED, CONFLICT, Finding, Report, shorten
 from taphouse.cli.thawing import KEPT_IN_PLAN, import_plan, thaw_tap
 from taphouse.cli.threeway import Merge, merge_builds
 from taphouse.daemon import check_trusted
@@ -197,7 +197,8 @@ class _Update:
             merge, notes = self._decide()
             findings = (*self._changed_options(), *merge.findings)
             if not self._has_changes(merge, findings):
-                return Report(tap.path, notes=(*notes, *self._notes()), is_rehearsal=self._dry_run)
+                refused = tuple(found for found in findings if found.kind == CONFLICT)
+                return Report(tap.path, refused, (*notes, *self._notes()))
             merge.release()
             thawed = thaw(NullStore(tap.source), self._resolve, existing=merge.existing)
             notes += merge.finish()

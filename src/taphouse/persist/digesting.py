@@ -123,6 +123,11 @@ def _container(value: Any, kind: type) -> _Parts:
     return _Parts(f"deque {value.maxlen}" if kind is deque else "list", list(value))
 
 
+def _named(name: str) -> bytes:
+    raw = name.encode("utf-8", "surrogatepass")
+    return _NAMED + len(raw).to_bytes(4, "big") + raw
+
+
 def _hash(head: str, tokens: Iterable[bytes], *, is_set: bool) -> bytes:
     if is_set:
         tokens = sorted(tokens)
@@ -154,14 +159,12 @@ class _Digester:
 
     Args:
         names: id of an object -> its name.
+        words: type -> what stands for a value of it.
     """
 
-    def __init__(self, names: Mapping[int, str]) -> None:
-        self._names = {
-            key: _NAMED + len(raw).to_bytes(4, "big") + raw
-            for key, name in names.items()
-            for raw in [name.encode("utf-8", "surrogatepass")]
-        }
+    def __init__(self, names: Mapping[int, str], words: Mapping[type, Callable[[Any], str]]) -> None:
+        self._names = {key: _named(name) for key, name in names.items()}
+        self._words = words
         self._tokens: dict[int, bytes] = {}
         self._held: list[Any] = []  # no other object may get the id of one that has a token
 
@@ -181,6 +184,9 @@ class _Digester:
         if type(value) in _LEAF_TYPES:
             return _leaf(value)
         key = id(value)
+        word = self._words.get(type(value))
+        if word is not None:
+            return _named(word(value))
         return self._names.get(key) or self._tokens.get(key) or _leaf(value)
 
     def _quick(self, value: Any, parts: _Parts) -> bool:
@@ -268,6 +274,7 @@ def digest_states(
     objects: Mapping[str, Durable],
     others: Mapping[str, object] | None = None,
     *,
+    words: Mapping[type, Callable[[Any], str]] | None = None,
     wanted: Callable[[Durable, str], bool] = lambda _obj, _attribute: True,
 ) -> dict[str, dict[str, str]]:
     """Return the digest of each attribute of ``objects`` that a tap would hold.
@@ -275,6 +282,8 @@ def digest_states(
     Args:
         objects: name -> durable object; where one refers to another, its name and class count.
         others: likewise objects that stand for themselves by their names, but are not looked into.
+        words: type -> what stands for a value of it, whatever is in it: for secrets, which are short, so
+            that a digest of them would tell them to whoever tries enough words.
         wanted: says of an object and the name of an attribute whether it gets a digest.
 
     Returns:
@@ -284,7 +293,7 @@ def digest_states(
         id(obj): f"{name} {class_record(type(obj)).name}"
         for name, obj in chain((others or {}).items(), objects.items())
     }
-    digester = _Digester(names)
+    digester = _Digester(names, words or {})
     return {
         name: {
             attribute: digester.digest(value)
