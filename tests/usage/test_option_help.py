@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from optionmodels import Copy, Everything, Quotes, Tool, parse
 
+from playground import TOP
 from taphouse import usage
 
 QUOTES = """\
@@ -125,3 +128,9 @@ def test_click_sees_the_same_options():
     tool = usage.make_command(Tool, "quotes", "mktap quotes")
     assert sorted(tool.commands) == ["log", "quotes"]
     assert tool.commands["log"].get_short_help_str() == "write a log"
+
+
+def test_the_guide_names_everything_that_is_offered():
+    text = (TOP / "docs" / "options.md").read_text()
+    assert {name for name in usage.__all__ if not re.search(rf"\b{name}\b", text)} == set()
+    assert {name for name in usage.__all__ if not hasattr(usage, name)} == set()

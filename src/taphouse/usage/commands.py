@@ -15,7 +15,16 @@ from taphouse.usage.helping import about, help_text, summary_of
 from taphouse.usage.schema import HELP_FLAGS, Schema, schema_of
 from taphouse.usage.variables import command_prefix, variable_name, variable_prefix
 
-__all__ = ["FROM_CREDENTIAL", "FROM_FILE", "NONE_OF", "command_of", "long_flags", "make_command"]
+__all__ = [
+    "FROM_CREDENTIAL",
+    "FROM_FILE",
+    "HELP",
+    "NONE_OF",
+    "command_of",
+    "long_flags",
+    "make_command",
+    "secret_flags",
+]
 
 # No option begins with an underscore, so these cannot be one.
 NONE_OF, FROM_FILE, FROM_CREDENTIAL, HELP = "_none_", "_file_", "_credential_", "_help_"

@@ -20,7 +20,7 @@ from taphouse.usage.fields import Field
 from taphouse.usage.limits import Limits
 from taphouse.value import Value
 
-__all__ = ["Schema", "make_schema", "schema_of"]
+__all__ = ["HELP_FLAGS", "Schema", "make_schema", "schema_of"]
 
 HELP_FLAGS = ("-h", "--help")
 
