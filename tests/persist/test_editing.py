@@ -12,7 +12,7 @@ import tapmodels
 from tapwork import PLAN, begin, go_on, root_with, thaw_seed
 
 from taphouse.errors import TapError
-from taphouse.persist import TapEditor, TapLock, read_document, read_info, write_seed
+from taphouse.persist import TapEditor, TapLock, read_document, read_info, read_unused, write_seed
 
 
 def stopped(folder: Path) -> Path:
@@ -91,6 +91,12 @@ def test_a_big_container_that_becomes_small_leaves_no_chunks(tmp_path: Path) -> 
     running = go_on(path)
     assert dict(running.root.table) == {"only": 1}
     running.stop()
+
+
+def test_a_backup_that_was_edited_is_nobodys_to_remove(tmp_path: Path) -> None:
+    path = stopped(tmp_path)
+    assert read_unused(path) is not None
+    assert read_unused(changed(path, "Root@1", lambda entry: entry["state"].update(n=2))) is None
 
 
 def test_a_seed_stays_one(tmp_path: Path) -> None:

@@ -128,7 +128,8 @@ def restore(backup: str, path: str, *, force: bool = False) -> list[str]:
     if kept is not None:
         epoch = f"epoch {before.epoch}, " if before is not None else "damaged, "
         lineage = f"lineage {before.lineage}" if before is not None else "lineage unknown"
-        said.append(f"{kept}: what was there: {epoch}{lineage}.")
+        shown = os.path.join(os.path.dirname(path), kept.name)
+        said.append(f"{shown}: what was there: {epoch}{lineage}.")
     return said
 
 

@@ -128,7 +128,7 @@ class TapEditor:
             build_tap(
                 temporary,
                 meta,
-                Mark(session=os.urandom(8).hex()) if meta.role == "state" else Mark(),
+                Mark(os.urandom(8).hex(), image.mark.session) if meta.role == "state" else Mark(),
                 image.classes,
                 make_pages(rows.items(), meta.epoch),
                 {**chunks, **changed.chunks},
