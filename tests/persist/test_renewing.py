@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from tapwork import PLAN, begin, find, go_on
 
-from taphouse.errors import CannotCreateError, InternalError, TaphouseError
+from taphouse.errors import CannotCreateError, InternalError, StorageError, TaphouseError
 from taphouse.persist import (
     Freezer,
     TapLock,
     check_integrity,
     copy_tap_files,
     read_info,
+    reading,
     rehearse_state,
     renew_state,
     replacing,
@@ -127,15 +128,31 @@ def test_a_disk_that_fails_leaves_the_old_one(tap: Path, step: str) -> None:
         if now == step:
             raise OSError(28, "No space left on device")
 
-    with pytest.raises(TaphouseError, match="No space left"), locked(tap), renew_state(tap) as renewal:
+    with pytest.raises(StorageError) as caught, locked(tap), renew_state(tap) as renewal:
         renewal.store.on_io = fail
         thawed = thaw(renewal.store, find)
         thawed.root.n = 2
         turn = Freezer(thawed.ledger, renewal.store, thawed.chunk_bytes).freeze(PLAN)
         assert turn is not None
         renewal.commit(turn)
+    assert caught.value.message.startswith(f"{tap}: ") and "No space left" in caught.value.message
+    assert "the tap is intact as of the last commit" in caught.value.cure
     assert tap.read_bytes() == before
     assert names(tap.parent) == [tap.name]
+
+
+def test_a_disk_without_room_for_the_copy_leaves_it_alone(tap: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(source: Path, _copy: Path) -> None:
+        raise OSError(28, "No space left on device") if source.exists() else FileNotFoundError
+
+    before = tap.read_bytes()
+    monkeypatch.setattr(reading, "_copy", full)
+    with pytest.raises(CannotCreateError) as caught, locked(tap), renew_state(tap):
+        pass
+    assert str(caught.value) == (
+        f"{tap}: No space left on device; the tap is as it was; free as much space as it takes once more"
+    )
+    assert (tap.read_bytes(), names(tap.parent)) == (before, [tap.name])
 
 
 class Died(BaseException):

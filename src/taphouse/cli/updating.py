@@ -27,7 +27,7 @@ from taphouse.cli.thawing import KEPT_IN_PLAN, import_plan, thaw_tap
 from taphouse.cli.threeway import Merge, merge_builds
 from taphouse.daemon import check_trusted
 from taphouse.durable import attach, oid_of
-from taphouse.errors import ClassIdentityError, NotDurableError, TapError, TaphouseError
+from taphouse.errors import ClassIdentityError, NotDurableError, TapError
 from taphouse.persist import (
     Freezer,
     NullStore,
@@ -193,15 +193,14 @@ class _Update:
             TaphouseError: it cannot be done; the tap is as it was.
         """
         tap = self._tap
-        with _naming(tap.path, tap.source):
-            merge, notes = self._decide()
-            findings = (*self._changed_options(), *merge.findings)
-            if not self._has_changes(merge, findings):
-                refused = tuple(found for found in findings if found.kind == CONFLICT)
-                return Report(tap.path, refused, (*notes, *self._notes()))
-            merge.release()
-            thawed = thaw(NullStore(tap.source), self._resolve, existing=merge.existing)
-            notes += merge.finish()
+        merge, notes = self._decide()
+        findings = (*self._changed_options(), *merge.findings)
+        if not self._has_changes(merge, findings):
+            refused = tuple(found for found in findings if found.kind == CONFLICT)
+            return Report(tap.path, refused, (*notes, *self._notes()))
+        merge.release()
+        thawed = thaw(NullStore(tap.source), self._resolve, existing=merge.existing)
+        notes += merge.finish()
         kept_as = ""
         if not self._dry_run:
             kept_as, allow = self._write(merge, thawed)
@@ -315,13 +314,3 @@ def _beside(path: str, kept: Path) -> str:
     """Return ``kept`` in the words of an operator who wrote ``path``; through a link it lies elsewhere."""
     name = os.path.join(os.path.dirname(path), kept.name)
     return name if os.path.exists(name) else os.fspath(kept)
-
-
-@contextmanager
-def _naming(path: str, source: str) -> Iterator[None]:
-    """Let errors name the tap, not the copy of it that is worked on."""
-    try:
-        yield
-    except TaphouseError as error:
-        error.message = error.message.replace(source, path)
-        raise

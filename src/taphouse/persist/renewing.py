@@ -13,7 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from taphouse.errors import CannotCreateError, InternalError, NotPermittedError
+from taphouse.errors import (
+    CannotCreateError,
+    InternalError,
+    NotPermittedError,
+    TaphouseError,
+)
 from taphouse.persist.beginning import open_state
 from taphouse.persist.locks import TapLock, is_locked_here
 from taphouse.persist.reading import copy_tap_files, private_folder
@@ -78,10 +83,22 @@ def renew_state(path: str | os.PathLike[str]) -> Iterator[Renewal]:
         kind = NotPermittedError if isinstance(error, PermissionError) else CannotCreateError
         raise kind(f"{name.parent}: {error.strerror}", cure="run as a user who may write there") from error
     try:
-        with _opened(name, folder) as store:
+        with _naming(folder / name.name, name), _opened(name, folder) as store:
             yield Renewal(name, store)
     finally:
         _remove(folder)
+
+
+@contextmanager
+def _naming(copy: Path, name: Path) -> Iterator[None]:
+    """Let errors name the tap, not the copy that is worked on."""
+    try:
+        yield
+    except TaphouseError as error:
+        error.message = error.message.replace(os.fspath(copy), os.fspath(name))
+        if isinstance(error, CannotCreateError):
+            error.cure = "the tap is as it was; free as much space as it takes once more"
+        raise
 
 
 def _remove(folder: Path) -> None:
@@ -98,7 +115,8 @@ def rehearse_state(path: str | os.PathLike[str]) -> Iterator[SqliteStore]:
     Raises:
         TapError: if it is damaged or no state tap, or its WAL is missing or foreign.
     """
-    with private_folder() as folder, _opened(Path(os.path.realpath(path)), folder) as store:
+    name = Path(os.path.realpath(path))
+    with private_folder() as folder, _naming(folder / name.name, name), _opened(name, folder) as store:
         yield store
 
 
