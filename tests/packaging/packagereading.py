@@ -1,0 +1,35 @@
+"""Reading packages without dpkg, and what the packages of the tests have in common."""
+
+from __future__ import annotations
+
+import io
+import lzma
+import tarfile
+from pathlib import Path
+
+EPOCH = 1790000000
+FIELDS = {
+    "Package": "otk",
+    "Version": "1.0",
+    "Architecture": "all",
+    "Maintainer": "Ann Author <ann@example.org>",
+    "Description": "one-time keys\n Gives everybody a number that nobody got before.",
+}
+
+
+def ar_members(archive: bytes) -> dict[str, bytes]:
+    """Name -> content, as ar(5) says."""
+    assert archive[:8] == b"!<arch>\n"
+    found, at = {}, 8
+    while at < len(archive):
+        header = archive[at : at + 60]
+        assert header[58:] == b"`\n"
+        size = int(header[48:58])
+        found[header[:16].decode().rstrip()] = archive[at + 60 : at + 60 + size]
+        at += 60 + size + size % 2
+    return found
+
+
+def unpacked(deb: Path, member: str) -> tarfile.TarFile:
+    """A member of a package, ready to look into."""
+    return tarfile.open(fileobj=io.BytesIO(lzma.decompress(ar_members(deb.read_bytes())[member])))
