@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import stat
@@ -9,6 +10,7 @@ import stat
 import pytest
 
 from playground import Playground
+from taphouse.cli.backups import back_up_into, restore
 from taphouse.cli.changing import get_value, set_value
 from taphouse.cli.converting import convert
 from taphouse.errors import TapError, TaphouseError, UsageError
@@ -148,10 +150,19 @@ def test_state_is_written_over_only_by_force_and_kept(state: Playground) -> None
     assert "is a tap, and JSON was to be written" in said
 
 
-def test_json_is_as_private_as_its_tap(state: Playground) -> None:
-    (state.folder / "otk-start.tap").chmod(0o640)
-    state.run("tapconvert", "-i", "otk-start.tap", "-o", "otk.json")
-    assert stat.S_IMODE((state.folder / "otk.json").stat().st_mode) == 0o640
+def test_what_is_made_is_as_private_as_what_it_is_made_of(state: Playground) -> None:
+    names = ["otk-start.tap", "otk.json", "new.tap", "newer.tap"]
+    tap, *rest = (state.folder / name for name in names)
+    tap.chmod(0o640)
+    for source, target in itertools.pairwise([tap, *rest]):
+        convert(str(source), str(target))
+        assert stat.S_IMODE(target.stat().st_mode) == 0o640
+    (state.folder / "otk-shutdown.tap").chmod(0o600)
+    back_up_into(str(state.folder / "otk-shutdown.tap"), str(state.make_folder("backups")), 0)
+    [made] = (state.folder / "backups").iterdir()
+    assert stat.S_IMODE(made.stat().st_mode) == 0o600
+    restore(str(made), str(state.folder / "back.tap"))
+    assert stat.S_IMODE((state.folder / "back.tap").stat().st_mode) == 0o600
 
 
 def test_the_tap_of_a_running_server_is_converted_as_of_its_last_commit_and_not_replaced(

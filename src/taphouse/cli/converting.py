@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from taphouse.cli.copying import as_private_as
 from taphouse.cli.fitting import check_plan
 from taphouse.errors import CannotCreateError, NotPermittedError, TapError, UsageError
 from taphouse.persist import (
@@ -55,7 +56,8 @@ def convert(source: str, target: str, *, typein: str = "", typeout: str = "", fo
         check_document(document, source)
         check_plan(document, source)
     if wanted == "tap":
-        kept = write_document(document, target, name=source, force=force)
+        with as_private_as(source, target):
+            kept = write_document(document, target, name=source, force=force)
         return f"{_summary(target, document)}{f' What was there is {kept.name} now.' if kept else ''}"
     text = render_document(document)
     if target == "-":

@@ -15,7 +15,7 @@ from pathlib import Path
 from taphouse.errors import CannotCreateError
 from taphouse.persist import Store, TapInfo, TapLock, copy_tap_files, create_state, open_state, read_info
 
-__all__ = ["copy_closed", "copy_stopped", "opened_copy"]
+__all__ = ["as_private_as", "copy_closed", "copy_stopped", "opened_copy"]
 
 
 @contextmanager
@@ -54,10 +54,29 @@ def copy_closed(path: str, target: str) -> TapInfo:
     if info.role == "seed":
         _copy_file(path, target)
         return info
-    with opened_copy(path) as (_, store):
+    with opened_copy(path) as (_, store), as_private_as(path, target):
         store.fold()
         store.backup(Path(target))
     return info
+
+
+@contextmanager
+def as_private_as(source: str, target: str) -> Iterator[None]:
+    """Give what is made in the block the mode of what it is made of: it holds the same secrets.
+
+    Args:
+        source: a file; ``-`` for what the user's umask says.
+        target: the file that is made; one that is there keeps its mode.
+    """
+    was_there = os.path.lexists(target)
+    umask = os.umask(0o077)
+    try:
+        mode = 0o666 & ~umask if source == "-" else os.stat(source).st_mode & 0o666
+        yield
+        if not was_there and os.path.exists(target):
+            os.chmod(target, mode)
+    finally:
+        os.umask(umask)
 
 
 def copy_stopped(path: str, target: str) -> TapInfo:
