@@ -31,6 +31,7 @@ from taphouse.app.protocol import DatagramProtocol, Protocol, begin_connection
 from taphouse.app.retry import Retry
 from taphouse.app.schedule import DelayedCall, PeriodicCall, ScheduledCall, anchor_calls, calls_due
 from taphouse.app.service import Service, has_run, iter_services
+from taphouse.app.shape import find_misshapen
 from taphouse.app.streams import StreamProtocol
 from taphouse.app.taken import TakenError
 from taphouse.app.verbtable import Verbs, verbs
@@ -71,6 +72,7 @@ __all__ = [
     "check_application",
     "check_durability",
     "config_attributes",
+    "find_misshapen",
     "find_script",
     "has_run",
     "has_serve",

@@ -50,8 +50,8 @@ class Application(Endpoints, ServiceCollection, config=("name", "uid", "gid", "d
         durability: str = "gate",
     ) -> None:
         self.name = check_application_name(name)
-        self.uid = _check_account(uid, "uid")
-        self.gid = _check_account(gid, "gid")
+        self.uid = check_account(uid, "uid")
+        self.gid = check_account(gid, "gid")
         self.durability = durability
         self.listeners = []
         self.connectors = []
@@ -182,7 +182,12 @@ class Application(Endpoints, ServiceCollection, config=("name", "uid", "gid", "d
         return f"<Application {self.name}>"
 
 
-def _check_account(account: object, what: str) -> int | str | None:
+def check_account(account: object, what: str) -> int | str | None:
+    """Return ``account`` if it may be a user or group: a name, a number, or ``None``.
+
+    Args:
+        what: how a message calls it.
+    """
     if account is None:
         return None
     if isinstance(account, bool) or not isinstance(account, int | str):

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
-from taphouse.app import Application, Factory, Service, verbs
+from taphouse.app import Application, Factory, Service, find_misshapen, verbs
 from taphouse.cli.choosing import Choice
 from taphouse.cli.loading import ModuleLoader, plugin_folders
 from taphouse.cli.merging import merge
@@ -176,11 +176,14 @@ def _require_whole(path: str, root: object, unknown: Iterable[str]) -> Applicati
 
     Raises:
         ClassIdentityError: naming the classes that are gone, and who needs them.
-        TapError: if the root is no Application.
+        TapError: if the root is no Application, or one that no program has declared.
     """
     gone = ", ".join(dict.fromkeys(unknown))
     if not isinstance(root, Application):
         raise TapError("its root is no Application", path=path, cure="it was not made by app.save()")
+    wrong = find_misshapen(root)
+    if wrong:
+        raise TapError(wrong, path=path, where="the application", cure="the tap was edited or is damaged")
     for record in root.endpoints:
         factory: object = record.factory
         kinds = (factory.protocol, factory.datagram_protocol) if isinstance(factory, Factory) else ()
