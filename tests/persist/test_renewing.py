@@ -161,7 +161,7 @@ class Died(BaseException):
 
 @pytest.mark.parametrize("call", ["link", "replace", "fsync"])
 @pytest.mark.parametrize(
-    "error", [Died(), PermissionError(1, "not permitted"), OSError(5, "Input/output error")]
+    "error", [Died(), PermissionError(13, "not permitted"), OSError(5, "Input/output error")]
 )
 def test_an_end_at_any_step_of_the_exchange_leaves_a_whole_tap(
     tap: Path, monkeypatch: pytest.MonkeyPatch, call: str, error: BaseException
@@ -195,6 +195,17 @@ def sys_calls_of_replacing() -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def test_where_there_are_no_links_the_old_one_is_copied(tap: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_arguments: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    old = tap.read_bytes()
+    monkeypatch.setattr(os, "link", none)
+    kept = renew(tap, set_n)
+    assert (kept.read_bytes(), go_on(tap).root.n) == (old, 2)
+    assert names(tap.parent) == [tap.name, kept.name]
 
 
 def test_a_rename_that_fails_leaves_no_second_name(tap: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ into one file.  No other code renames or unlinks a tap.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from taphouse.errors import CannotCreateError, NotPermittedError, TapError
 from taphouse.persist.blanks import leak
-from taphouse.persist.building import publish, sync_folder
+from taphouse.persist.building import publish, sync_folder, temporary_beside
 from taphouse.persist.image import read_mark
 from taphouse.persist.locks import TapLock, is_locked_here
 from taphouse.persist.opening import connect, wal_path
@@ -121,7 +122,7 @@ def replace_tap(
             return None
         # A link, not a move: at every instant there is a whole tap of this name.
         kept = _free_name(target)
-        os.link(target, kept)
+        _give_second_name(target, kept)
         try:
             publish(source, target)
         except BaseException:
@@ -143,6 +144,22 @@ def remove_tap(path: str | os.PathLike[str]) -> None:
         wal_path(name).unlink(missing_ok=True)
         name.unlink()
         sync_folder(name.parent)
+
+
+def _give_second_name(path: Path, kept: Path) -> None:
+    """Link ``path`` to ``kept``, or copy it where the file system knows no links."""
+    try:
+        os.link(path, kept)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
+            raise
+        import shutil  # which would cost every start some milliseconds
+
+        with temporary_beside(kept) as copy:
+            shutil.copy2(path, copy)
+            with copy.open("rb") as file:
+                os.fsync(file.fileno())
+            publish(copy, kept)
 
 
 def _free_name(path: Path) -> Path:
