@@ -22,6 +22,9 @@ from tapwork import PLAN, find, root_with
 from taphouse.durable import ClassRecord
 from taphouse.errors import TapError, TaphouseError
 from taphouse.persist import NullStore, check_integrity, read_info, read_objects, thaw, write_seed
+from taphouse.persist.codes import CodecError
+from taphouse.persist.origin import fresh_meta
+from taphouse.persist.schema import Meta
 
 MUTANTS = int(os.environ.get("TAPHOUSE_MUTANTS", "600"))
 SEED = int(os.environ.get("TAPHOUSE_MUTANTS_SEED", "1"))
@@ -210,3 +213,14 @@ def test_a_tap_of_a_newer_format_says_so(tmp_path: Path, honest: bytes) -> None:
 def test_a_missing_tap_and_a_folder_say_so(tmp_path: Path) -> None:
     assert "no such file" in str(refused(tmp_path / "none.tap"))
     assert "is not a regular file" in str(refused(tmp_path))
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_a_plan_that_is_nested_too_deep_to_be_printed_is_damaged(opening: str, closing: str) -> None:
+    def plan(levels: int) -> Meta:
+        return fresh_meta(None, '{"servers":' + opening * levels + "0" + closing * levels + "}")
+
+    assert "servers" in plan(60).plan_dict()
+    for levels in (70, 900, 100_000):
+        with pytest.raises(CodecError, match="plan"):
+            plan(levels).plan_dict()

@@ -216,7 +216,7 @@ class Meta(Value):
         """Return the plan.
 
         Raises:
-            CodecError: if it is no JSON object.
+            CodecError: if it is no JSON object, or nested deeper than any that a program has made.
         """
         try:
             plan = json.loads(self.plan)
@@ -224,13 +224,25 @@ class Meta(Value):
             raise CodecError("row 'plan' is no JSON") from error
         if type(plan) is not dict:
             raise CodecError("row 'plan' is no JSON object")
-        return plan
+        level = [plan]
+        for _ in range(_MAX_PLAN_DEPTH):
+            level = [
+                inner
+                for part in level
+                for inner in (part.values() if type(part) is dict else part)
+                if type(inner) in (dict, list)
+            ]
+            if not level:
+                return plan
+        # Whoever prints or compares it goes down by calls, and Python's stack ends at a thousand.
+        raise CodecError("row 'plan' is nested too deep")
 
     def with_(self, **changes: Any) -> Meta:
         """Return a copy with some values changed."""
         return replace(self, **changes)
 
 
+_MAX_PLAN_DEPTH: Final = 64
 _TYPES: Final[dict[str, type]] = {"str": str, "int": int, "bytes": bytes}
 
 
