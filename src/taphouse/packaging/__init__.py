@@ -13,21 +13,59 @@ from taphouse.lazy import lazy_door
 if TYPE_CHECKING:
     from taphouse.packaging.deb import installed_kib as installed_kib
     from taphouse.packaging.deb import write_deb as write_deb
+    from taphouse.packaging.debian import architecture_of as architecture_of
+    from taphouse.packaging.debian import library_dependencies as library_dependencies
+    from taphouse.packaging.debian import python_dependency as python_dependency
+    from taphouse.packaging.elf import Elf as Elf
+    from taphouse.packaging.elf import read_elf as read_elf
+    from taphouse.packaging.names import account_name as account_name
+    from taphouse.packaging.names import check_maintainer as check_maintainer
+    from taphouse.packaging.names import check_package_name as check_package_name
+    from taphouse.packaging.names import package_name as package_name
     from taphouse.packaging.output import whole_file as whole_file
     from taphouse.packaging.tarball import gzipped as gzipped
     from taphouse.packaging.tarball import write_tar as write_tar
     from taphouse.packaging.tree import Node as Node
     from taphouse.packaging.tree import Tree as Tree
+    from taphouse.packaging.versions import check_version as check_version
+    from taphouse.packaging.versions import compare_versions as compare_versions
+    from taphouse.packaging.versions import is_native as is_native
+    from taphouse.packaging.versions import without_epoch as without_epoch
 
-__all__ = ["Node", "Tree", "gzipped", "installed_kib", "whole_file", "write_deb", "write_tar"]
+__all__ = [
+    "Elf",
+    "Node",
+    "Tree",
+    "account_name",
+    "architecture_of",
+    "check_maintainer",
+    "check_package_name",
+    "check_version",
+    "compare_versions",
+    "gzipped",
+    "installed_kib",
+    "is_native",
+    "library_dependencies",
+    "package_name",
+    "python_dependency",
+    "read_elf",
+    "whole_file",
+    "without_epoch",
+    "write_deb",
+    "write_tar",
+]
 
 if not TYPE_CHECKING:  # a type checker knows every name; it should miss the others
     __getattr__ = lazy_door(
         __name__,
         {
             "deb": ["installed_kib", "write_deb"],
+            "debian": ["architecture_of", "library_dependencies", "python_dependency"],
+            "elf": ["Elf", "read_elf"],
+            "names": ["account_name", "check_maintainer", "check_package_name", "package_name"],
             "output": ["whole_file"],
             "tarball": ["gzipped", "write_tar"],
             "tree": ["Node", "Tree"],
+            "versions": ["check_version", "compare_versions", "is_native", "without_epoch"],
         },
     )
