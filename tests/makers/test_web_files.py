@@ -220,7 +220,15 @@ def test_names_with_a_dot_are_served_if_that_was_asked_for(public):
     )
     assert [plain.status, folder.status, linked.status] == [200] * 3
     assert b".htpasswd" in listing.body
-    assert asked(public, "/out", hidden=True).status == 404
+    ways = [
+        "/out",
+        "/up/secret.txt",
+        "/../secret.txt",
+        "/docs/../hello.txt",
+        "/./hello.txt",
+        "/%2e%2e/secret.txt",
+    ]
+    assert [answer.status for answer in asked(public, *ways, hidden=True)] == [404] * len(ways)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
