@@ -15,14 +15,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from types import FrameType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 __all__ = ["Labelled", "acting", "current_context", "on_behalf"]
 
 _current: ContextVar[Any] = ContextVar("taphouse_context", default="-")
 
 
-@runtime_checkable
 class Labelled(Protocol):
     """A transport that knows how its log lines are marked."""
 
@@ -76,13 +75,18 @@ def current_context() -> str:
 
 def _label_of(found: object) -> str | None:
     if isinstance(found, asyncio.BaseTransport):
-        return found.log_label() if isinstance(found, Labelled) else None
+        return _say(found)
     if not isinstance(found, asyncio.BaseProtocol):
         return None
     # Straight from the dict: no property and no __getattr__ of the user runs for a log line.
     attributes = getattr(found, "__dict__", None) or {}
     for name in ("transport", "_transport"):
         transport = attributes.get(name)
-        if isinstance(transport, asyncio.BaseTransport) and isinstance(transport, Labelled):
-            return transport.log_label()
+        if isinstance(transport, asyncio.BaseTransport) and (label := _say(transport)) is not None:
+            return label
     return None
+
+
+def _say(transport: Any) -> str | None:
+    # Not isinstance(transport, Labelled): what a runtime protocol looks up costs more than the log line.
+    return str(transport.log_label()) if hasattr(type(transport), "log_label") else None
