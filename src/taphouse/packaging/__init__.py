@@ -11,6 +11,11 @@ from typing import TYPE_CHECKING
 from taphouse.lazy import lazy_door
 
 if TYPE_CHECKING:
+    from taphouse.packaging.about import About as About
+    from taphouse.packaging.about import Part as Part
+    from taphouse.packaging.control import changelog_text as changelog_text
+    from taphouse.packaging.control import control_fields as control_fields
+    from taphouse.packaging.control import copyright_text as copyright_text
     from taphouse.packaging.deb import installed_kib as installed_kib
     from taphouse.packaging.deb import write_deb as write_deb
     from taphouse.packaging.debian import architecture_of as architecture_of
@@ -18,11 +23,15 @@ if TYPE_CHECKING:
     from taphouse.packaging.debian import python_dependency as python_dependency
     from taphouse.packaging.elf import Elf as Elf
     from taphouse.packaging.elf import read_elf as read_elf
+    from taphouse.packaging.manpage import conffile_text as conffile_text
+    from taphouse.packaging.manpage import man_page as man_page
     from taphouse.packaging.names import account_name as account_name
     from taphouse.packaging.names import check_maintainer as check_maintainer
     from taphouse.packaging.names import check_package_name as check_package_name
     from taphouse.packaging.names import package_name as package_name
     from taphouse.packaging.output import whole_file as whole_file
+    from taphouse.packaging.paragraph import format_paragraph as format_paragraph
+    from taphouse.packaging.sbom import sbom_text as sbom_text
     from taphouse.packaging.tarball import gzipped as gzipped
     from taphouse.packaging.tarball import write_tar as write_tar
     from taphouse.packaging.tree import Node as Node
@@ -33,22 +42,31 @@ if TYPE_CHECKING:
     from taphouse.packaging.versions import without_epoch as without_epoch
 
 __all__ = [
+    "About",
     "Elf",
     "Node",
+    "Part",
     "Tree",
     "account_name",
     "architecture_of",
+    "changelog_text",
     "check_maintainer",
     "check_package_name",
     "check_version",
     "compare_versions",
+    "conffile_text",
+    "control_fields",
+    "copyright_text",
+    "format_paragraph",
     "gzipped",
     "installed_kib",
     "is_native",
     "library_dependencies",
+    "man_page",
     "package_name",
     "python_dependency",
     "read_elf",
+    "sbom_text",
     "whole_file",
     "without_epoch",
     "write_deb",
@@ -59,11 +77,16 @@ if not TYPE_CHECKING:  # a type checker knows every name; it should miss the oth
     __getattr__ = lazy_door(
         __name__,
         {
+            "about": ["About", "Part"],
+            "control": ["changelog_text", "control_fields", "copyright_text"],
             "deb": ["installed_kib", "write_deb"],
             "debian": ["architecture_of", "library_dependencies", "python_dependency"],
             "elf": ["Elf", "read_elf"],
+            "manpage": ["conffile_text", "man_page"],
             "names": ["account_name", "check_maintainer", "check_package_name", "package_name"],
             "output": ["whole_file"],
+            "paragraph": ["format_paragraph"],
+            "sbom": ["sbom_text"],
             "tarball": ["gzipped", "write_tar"],
             "tree": ["Node", "Tree"],
             "versions": ["check_version", "compare_versions", "is_native", "without_epoch"],

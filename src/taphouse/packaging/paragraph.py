@@ -13,7 +13,10 @@ from typing import Final
 __all__ = ["continued", "format_paragraph", "one_line"]
 
 _FIELD: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_UNPRINTABLE: Final = re.compile(
+    # Control characters, separators of lines, marks that turn the direction of text, halves of pairs.
+    r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]+"
+)
 
 
 def format_paragraph(fields: Mapping[str, str]) -> str:
