@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from taphouse import Factory
+from taphouse.app import Factory
 from taphouse.errors import ConfigurationError
 from taphouse.makers.web.targets import app_kind, load_target
 

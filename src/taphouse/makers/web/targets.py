@@ -19,10 +19,7 @@ from typing import Any, Literal
 from taphouse.errors import ConfigurationError, UsageError, where
 from taphouse.names import is_importable_name
 
-__all__ = ["KINDS", "Kind", "app_kind", "load_target", "lies_in", "split_target"]
-
-Kind = Literal["auto", "asgi", "wsgi"]
-KINDS: tuple[str, ...] = ("auto", "asgi", "wsgi")
+__all__ = ["app_kind", "lies_in", "load_target", "split_target"]
 
 
 def split_target(target: str) -> tuple[str, str]:

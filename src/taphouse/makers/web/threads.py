@@ -33,7 +33,7 @@ class ThreadPool:
         self._name = name
         self._lock = threading.Lock()
         self._has_job = threading.Condition(self._lock)
-        self._jobs: deque[_Job | None] = deque()
+        self._jobs: deque[_Job] = deque()
         self._threads = 0
         self._idle = 0
         self._is_closed = False
@@ -71,7 +71,6 @@ class ThreadPool:
                 if not self._jobs:
                     return
                 job = self._jobs.popleft()
-            assert job is not None
             function, done, loop = job
             if done.cancelled():
                 continue
