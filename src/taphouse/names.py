@@ -12,11 +12,18 @@ import sys
 
 from taphouse.errors import ConfigurationError
 
-__all__ = ["check_application_name", "is_importable_name", "qualified_name", "script_module_name"]
+__all__ = [
+    "check_application_name",
+    "descriptor_name",
+    "is_importable_name",
+    "qualified_name",
+    "script_module_name",
+]
 
 # Names become file names, lock names and unit names, so: no slash, no leading
 # dot or dash, nothing a shell, systemd or dpkg would have to quote.
 _APPLICATION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_LONGEST_DESCRIPTOR_NAME = 255
 
 
 def check_application_name(name: object) -> str:
@@ -34,6 +41,23 @@ def check_application_name(name: object) -> str:
             cure="use 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit",
         )
     return name
+
+
+def descriptor_name(label: str) -> str:
+    """Return what systemd calls the socket of the listener with ``label``: ``tcp-8123`` for ``tcp:8123``.
+
+    Two labels never get one name.  It is what ``FileDescriptorName=`` and ``LISTEN_FDNAMES`` take
+    (sd_listen_fds(3)): at most 255 ASCII characters, no colon.
+    """
+    plain = {":": "-", "/": "_", ".": "."}
+    name = "".join(
+        char if char.isascii() and char.isalnum() else plain.get(char) or f"+{ord(char):x}+" for char in label
+    )
+    if len(name) <= _LONGEST_DESCRIPTOR_NAME:
+        return name
+    import hashlib
+
+    return f"{label.partition(':')[0]}-+{hashlib.sha256(label.encode()).hexdigest()}"
 
 
 def is_importable_name(name: str) -> bool:

@@ -31,28 +31,35 @@ if TYPE_CHECKING:
     from taphouse.packaging.names import package_name as package_name
     from taphouse.packaging.output import whole_file as whole_file
     from taphouse.packaging.paragraph import format_paragraph as format_paragraph
+    from taphouse.packaging.profiles import PROFILES as PROFILES
+    from taphouse.packaging.profiles import choose_profile as choose_profile
     from taphouse.packaging.sbom import sbom_text as sbom_text
     from taphouse.packaging.tarball import gzipped as gzipped
     from taphouse.packaging.tarball import write_tar as write_tar
     from taphouse.packaging.tree import Node as Node
     from taphouse.packaging.tree import Tree as Tree
+    from taphouse.packaging.units import UnitSettings as UnitSettings
+    from taphouse.packaging.units import make_units as make_units
     from taphouse.packaging.versions import check_version as check_version
     from taphouse.packaging.versions import compare_versions as compare_versions
     from taphouse.packaging.versions import is_native as is_native
     from taphouse.packaging.versions import without_epoch as without_epoch
 
 __all__ = [
+    "PROFILES",
     "About",
     "Elf",
     "Node",
     "Part",
     "Tree",
+    "UnitSettings",
     "account_name",
     "architecture_of",
     "changelog_text",
     "check_maintainer",
     "check_package_name",
     "check_version",
+    "choose_profile",
     "compare_versions",
     "conffile_text",
     "control_fields",
@@ -62,6 +69,7 @@ __all__ = [
     "installed_kib",
     "is_native",
     "library_dependencies",
+    "make_units",
     "man_page",
     "package_name",
     "python_dependency",
@@ -86,9 +94,11 @@ if not TYPE_CHECKING:  # a type checker knows every name; it should miss the oth
             "names": ["account_name", "check_maintainer", "check_package_name", "package_name"],
             "output": ["whole_file"],
             "paragraph": ["format_paragraph"],
+            "profiles": ["PROFILES", "choose_profile"],
             "sbom": ["sbom_text"],
             "tarball": ["gzipped", "write_tar"],
             "tree": ["Node", "Tree"],
+            "units": ["UnitSettings", "make_units"],
             "versions": ["check_version", "compare_versions", "is_native", "without_epoch"],
         },
     )
