@@ -135,3 +135,13 @@ def test_another_user_is_a_problem_for_all_but_root(
     [finding] = look_around(info, str(state.folder), None)
     assert finding.is_ok is (user != 4711)
     assert (finding.text.startswith("runs as user ")) is finding.is_ok
+
+
+@pytest.mark.parametrize(
+    "plan", [{"uid": [1]}, {"gid": {}, "uid": 1}, {"servers": 7}, {"listeners": [7, {}]}]
+)
+def test_a_plan_that_is_none_is_a_problem_and_no_bug(state: Playground, plan: dict[str, Any]) -> None:
+    info = replace(read_info(state.folder / "otk-start.tap"), plan=plan)
+    findings = list(look_around(info, str(state.folder), None))
+    assert all(not finding.is_ok for finding in findings)
+    assert bool(findings) is ("servers" not in plan)

@@ -67,7 +67,7 @@ def _tried(look: Any, entry: Mapping[str, Any]) -> Finding:
         return Finding(look())
     except TaphouseError as error:
         return problem(error)
-    except (KeyError, TypeError, ValueError, OSError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
         reason = f"{type(error).__name__}: {error}"
         return problem(
             ConfigurationError(f"the plan's entry {entry.get('label')!r:.60} is none: {reason:.100}")
@@ -127,6 +127,10 @@ def _account(plan: Mapping[str, Any], name: str) -> Iterator[Finding]:
             )
     except TaphouseError as error:
         yield problem(error)
+    except (TypeError, ValueError, OverflowError):
+        yield problem(
+            ConfigurationError(f"application {name}: uid {user!r:.60} or gid {group!r:.60} is none")
+        )
     else:
         yield Finding(f"runs as user {identity.name or identity.uid} ({identity.uid}), group {identity.gid}")
 
