@@ -87,7 +87,7 @@ def test_everything_that_is_wrong_is_told_a_line_each(state: Playground) -> None
             {**listener, "kind": "unix", "label": "unix:sock", "path": "sock"},
             {**listener, "kind": "unix", "label": "unix:no/sock", "path": "no/sock"},
             {**listener, "kind": "udp", "label": "udp:192.0.2.1:9", "interface": "192.0.2.1", "port": 9999},
-            {**listener, "kind": "ftp", "label": "ftp:x", "port": "x"},
+            {**listener, "kind": "ftp", "label": "ftp:21", "port": 21},
         ]
 
     lines = check(state, edited(state, edit), 78)
@@ -100,7 +100,7 @@ def test_everything_that_is_wrong_is_told_a_line_each(state: Playground) -> None
         f"{state.folder}/sock is there, and is no socket",
         f"{state.folder}/no/sock: there is no folder {state.folder}/no",
         "port 9999 on 192.0.2.1 (udp): not an address of this machine",
-        "the plan's entry 'ftp:x' is none",
+        "listener ftp:21: kind 'ftp' is not known",
     ]
     assert [text for text, line in zip(wanted, problems, strict=True) if not line.startswith(text)] == []
     assert "port" in problems[0] and "70000" in problems[0]

@@ -146,6 +146,8 @@ def _listener(entry: Mapping[str, Any], run_directory: str, owner: Entry | None)
     """
     kind, label = str(entry["kind"]), str(entry.get("label"))
     told = f"{label} for {entry.get('factory')}"
+    if kind not in ("tcp", "tls", "udp", "unix"):
+        raise ConfigurationError(f"listener {label}: kind {kind!r:.40} is not known")
     if kind == "tls":
         keyfile = entry.get("keyfile")
         make_server_context(
