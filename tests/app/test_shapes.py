@@ -65,6 +65,7 @@ def test_what_statements_made_is_well() -> None:
         (lambda app: raw_state(app.listeners[0]).update(path="x.sock"), "listeners[0].path"),
         (lambda app: raw_state(app.listeners[1]).pop("certfile"), "listeners[1]: certfile"),
         (lambda app: raw_state(app.listeners[2]).update(mode=-1), "listeners[2]: mode"),
+        (lambda app: raw_state(app.listeners[2]).pop("factory"), "listeners[2] has no factory"),
         (lambda app: raw_state(app.connectors[0]).update(timeout="3"), "connectors[0]: timeout"),
         (lambda app: raw_state(app.connectors[0]).pop("server_name"), "server_name"),
         (lambda app: raw_state(app.services["tick"]).update(restart=5), "service tick: restart"),

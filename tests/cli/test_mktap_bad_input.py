@@ -137,6 +137,27 @@ def test_a_type_may_not_rename_the_application(shop: Shop) -> None:
     assert shop.plan("renamer.tap")["name"] == "renamer"
 
 
+@pytest.mark.parametrize(
+    ("spoils", "says"),
+    [
+        ('app.listeners.append("x")', "listeners[1] is str"),
+        ("app.services = 5", "services of the application is int"),
+        ("app.schedule[5] = 3", "schedule[5] is int"),
+        ("app.uid = 1.5", "uid must be a name or a number"),
+        ('app.listeners[0].port = "x"', "listeners[0]: port must be an int"),
+    ],
+)
+def test_what_no_statement_makes_is_not_saved(shop: Shop, spoils: str, says: str) -> None:
+    shop.add_plain("clumsy", "app.listenTCP(config.port, Kept())", spoils)
+    shop.refused("clumsy", status=70, says=("type clumsy", "what it has built cannot serve", says))
+
+
+def test_a_type_that_goes_elsewhere_does_not_take_the_tap_along(shop: Shop) -> None:
+    shop.add_plain("wanderer", "import os", 'os.chdir("/")', "app.listenTCP(config.port, Kept())")
+    shop.run("wanderer")
+    assert shop.ports("wanderer.tap") == ["tcp:8718"]
+
+
 def test_a_coroutine_is_no_maker(shop: Shop) -> None:
     path = shop.add_plain("waiter", "pass")
     path.write_text(path.read_text().replace("def updateApplication", "async def updateApplication"))
@@ -259,7 +280,7 @@ GOOD = {"name": "echo", "type": "echo", "options": {}, "module": "m", "distribut
         [GOOD, GOOD],
     ],
 )
-def test_a_plan_that_mktap_has_not_written_is_refused(shop: Shop, servers: object) -> None:
+def test_a_list_of_servers_that_mktap_has_not_written_is_refused(shop: Shop, servers: object) -> None:
     forged = Application("echo")
     forged.listenTCP(8701, Echo)
     write_seed("echo.tap", forged, {**make_plan(forged), "servers": servers})
@@ -272,3 +293,32 @@ def test_a_plan_that_mktap_has_not_written_is_refused(shop: Shop, servers: objec
     shop.refused("echo", status=78, says=("echo.tap", "--force"))
     shop.run("--force", "echo")
     assert Path("echo.tap.1").exists()
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"as_built": ["Keys#1"]},
+        {"as_built": {"Echo#1": None}},
+        {"as_built": {"Echo#1": {"#": {}}}},
+        {"built": "text"},
+        {"built": {"objects": 5}},
+        {"script": "/etc"},
+        {"begun": 7},
+        {"modules": "os"},
+        {"modules": [["os"]]},
+        {"objects": {"Echo#1": {}}},
+        {"listeners": [5]},
+        {"listeners": [{"label": {}}]},
+        {"services": [{"name": {}}]},
+        {"uid": []},
+    ],
+)
+def test_a_plan_of_another_form_is_refused_by_its_entry(shop: Shop, entry: dict[str, object]) -> None:
+    forged = Application("echo")
+    forged.listenTCP(8701, Echo)
+    write_seed("echo.tap", forged, {**make_plan(forged), "servers": [GOOD], **entry})
+    for words in (("--update", "echo.tap", "-p", "1"), ("-a", "echo.tap", "discard")):
+        shop.refused(*words, status=78, says=(f"echo.tap: plan: entry {next(iter(entry))} has not its form",))
+    _, err = shop.run("check", "echo.tap", command=tap.main, status=78)
+    assert "has not its form" in err and len(err.splitlines()) == 1

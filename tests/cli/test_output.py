@@ -30,6 +30,22 @@ def test_an_unexpected_exception_is_one_line_with_a_hint_and_status_70(
     )
 
 
+@pytest.mark.parametrize("words", [(), ("echo", "--help"), ("echo", "--print-config")])
+def test_a_disk_that_is_full_under_the_output_is_a_line_and_status_74(words: tuple[str, ...]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "taphouse.cli.mktap", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (
+        74,
+        "mktap: writing the output: No space left on device\n",
+    )
+
+
 def test_debug_adds_the_traceback_before_the_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command("twistd", lambda: [][1], debug=True) == 70
     lines = capsys.readouterr().err.splitlines()

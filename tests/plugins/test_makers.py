@@ -65,6 +65,11 @@ _OPTIONS = "from taphouse import usage\nclass Options(usage.Options):\n    pass\
 BROKEN = {
     "an error": ("1 / 0\n", "it cannot be imported: ZeroDivisionError: division by zero ({path} line 1)"),
     "the end": ("raise SystemExit(3)\n", "it cannot be imported: SystemExit: 3 ({path} line 1)"),
+    "an end of another kind": ("raise GeneratorExit\n", "it cannot be imported: GeneratorExit: "),
+    "a door that fails": (
+        "def __getattr__(name): raise RuntimeError(name)\n",
+        "it cannot be asked what it has: RuntimeError: Options",
+    ),
     "a missing module": (
         "import notthere.either\n",
         "it needs module notthere, which is not there; install notthere",

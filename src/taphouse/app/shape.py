@@ -58,6 +58,8 @@ def _check_record(kind: type[Listener | Connector], record: object, where: str) 
     state = raw_state(_of(kind, record, where))
     if state.get("kind") not in _KINDS[kind]:
         raise ValueError(f"{where} is of no kind that there is")
+    if "factory" not in state:
+        raise ValueError(f"{where} has no factory")
     given = {name: state[name] for name in inspect.signature(kind).parameters if name in state}
     try:
         twin = raw_state(kind(**{**given, "factory": None}))

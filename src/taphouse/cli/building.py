@@ -10,11 +10,20 @@ import inspect
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from typing import Any
 
 from taphouse import usage
-from taphouse.app import Application, Connector, Listener, Service, TakenError, iter_services, verbs
+from taphouse.app import (
+    Application,
+    Connector,
+    Listener,
+    Service,
+    TakenError,
+    find_misshapen,
+    iter_services,
+    verbs,
+)
 from taphouse.errors import ConfigurationError, InternalError, TaphouseError, UsageError, where
 from taphouse.plugins import Declaration, Maker, MakerEntry
 from taphouse.value import Value
@@ -70,13 +79,14 @@ class Builder:
         Raises:
             UsageError: the maker refuses its options, or wants an address that another server has.
             ConfigurationError: the maker wants a name that another server has.
-            InternalError: it failed.
+            InternalError: it failed, or has built what no statement of an application makes.
         """
         app = self._app
         before = app.name
         self._servers[spec.name] = spec
         try:
-            with blaming(spec.maker.entry), verbs.quiet():
+            # What is named by a relative path from here on is here, wherever the maker has gone.
+            with blaming(spec.maker.entry), verbs.quiet(), chdir(os.getcwd()):
                 outcome = spec.maker.update_application(app, spec.options)
         except TakenError as error:
             raise self._taken(spec, error) from error
@@ -87,6 +97,9 @@ class Builder:
                 cure="write def, not async def",
             )
         app.name = before
+        wrong = find_misshapen(app)
+        if wrong:
+            raise InternalError(f"{_called(spec.maker.entry)}: what it has built cannot serve: {wrong}")
         new = [record for record in app.listeners if id(record) not in self._owners]
         self._claim(spec.name)
         for listener in new:

@@ -12,6 +12,7 @@ from taphouse.cli.choosing import Choice
 from taphouse.cli.copying import opened_copy
 from taphouse.cli.findings import Finding, problem
 from taphouse.cli.loading import ModuleLoader
+from taphouse.cli.planshape import check_plan_shape
 from taphouse.cli.surroundings import look_around, own_server
 from taphouse.cli.thawing import import_plan, thaw_tap
 from taphouse.durable import class_record
@@ -49,6 +50,7 @@ def check_tap(path: str, *, run_directory: str, allowed: tuple[str, ...] = ()) -
 def _check_code(
     path: str, info: TapInfo, store: Store, run_directory: str, allowed: tuple[str, ...]
 ) -> Iterator[Finding]:
+    check_plan_shape(info.plan, path)
     loader = ModuleLoader(
         path,
         run_directory=run_directory,

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from taphouse.app import address_label
+from taphouse.cli.planshape import misshapen_entry
 from taphouse.errors import TapError
 from taphouse.names import is_importable_name
 
@@ -31,6 +32,9 @@ def check_plan(document: Mapping[str, Any], name: str) -> None:
     Raises:
         TapError: naming the place of the first thing that does not fit.
     """
+    wrong = misshapen_entry(document["plan"])
+    if wrong:
+        raise TapError("has not its form", path=name, where=f"plan.{wrong}", cure=_CURE)
     for where, why in _problems(document):
         raise TapError(why, path=name, where=where, cure=_CURE)
 

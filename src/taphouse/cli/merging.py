@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from taphouse.app import Application, Factory, Service, config_attributes, label_objects
+from taphouse.cli.planshape import check_plan_shape
 from taphouse.durable import Durable, raw_state
 from taphouse.errors import ConfigurationError, UsageError
 from taphouse.persist import Store, TapInfo, Thawed, thaw
@@ -60,6 +61,7 @@ def merge(
         ConfigurationError: objects are stored that the code no longer builds.
         UsageError: ``drop`` names one that is not stored.
     """
+    check_plan_shape(info.plan, str(info.path))
     stored: Mapping[str, int] = info.plan.get("objects", {})
     recorded: Mapping[str, Any] = info.plan.get("built") or _all_of(info)
     labels = label_objects(app)

@@ -7,6 +7,7 @@ the operator asked for one.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import threading
@@ -20,6 +21,7 @@ __all__ = ["EX_OK", "describe_error", "end_with", "one_line", "run_command", "sa
 
 EX_OK = 0
 _EX_SOFTWARE = 70
+_FULL_OR_FAILING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 _EX_INTERRUPTED = 130  # what a shell reports for a command that SIGINT ended
 
 
@@ -49,6 +51,10 @@ def describe_error(error: BaseException, *, hint: str = "") -> tuple[str, int]:
     """
     if isinstance(error, TaphouseError):
         return one_line(str(error)), error.exit_code
+    if isinstance(error, OSError) and error.errno in _FULL_OR_FAILING:
+        # What rooms write, they tell of themselves: this is the command's own output, or a scratch file.
+        place = f"{error.filename}" if error.filename else "writing the output"
+        return one_line(f"{place}: {error.strerror}"), StorageError.exit_code
     text = one_line(f"internal error: {type(error).__name__}: {error}"[:2000])
     return (f"{text}; {hint}" if hint else text), _EX_SOFTWARE
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from taphouse.cli.planshape import check_plan_shape
 from taphouse.errors import ConfigurationError, TapError
 from taphouse.names import check_application_name
 
@@ -25,8 +26,9 @@ def planned_servers(plan: Mapping[str, Any], path: str) -> list[dict[str, Any]]:
         path: of the tap, for messages.
 
     Raises:
-        TapError: they are none that `mktap` writes.
+        TapError: they are none that `mktap` writes, or the plan is none of taphouse's.
     """
+    check_plan_shape(plan, path)
     found = plan.get("servers")
     if found is None:
         return []

@@ -16,6 +16,7 @@ from taphouse.cli.choosing import Choice
 from taphouse.cli.loading import ModuleLoader
 from taphouse.cli.owning import owned
 from taphouse.cli.placing import Placed, check_findable, make_private, modules_to_allow, place_seed
+from taphouse.cli.planshape import check_plan_shape
 from taphouse.cli.thawing import KEPT_IN_PLAN, Loaded, import_plan, thaw_tap
 from taphouse.daemon import check_trusted
 from taphouse.durable import Durable, attach, oid_of
@@ -100,6 +101,7 @@ def reopened(path: str, *, run_directory: str = ".", allowed: Iterable[str] = ()
     with ExitStack() as undo:
         undo.enter_context(owned(real))
         info = read_info(real)
+        check_plan_shape(info.plan, path)
         if os.geteuid() == 0:
             check_trusted(real, "tap", trusted=frozenset([os.stat(real).st_uid]))
         renewal = None if info.role == "seed" else undo.enter_context(renew_state(real))

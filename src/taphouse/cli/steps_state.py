@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from taphouse.cli.planshape import check_plan_shape
 from taphouse.cli.start import Start
 from taphouse.daemon import check_rundir, check_trusted, resolve_identity
 from taphouse.durable import raw_state
@@ -120,6 +121,7 @@ def _take_tap(start: Start) -> None:
         start.choice = Choice("", read_info(settings.tap), seed=settings.tap)
     info = start.choice.info
     assert info is not None
+    check_plan_shape(info.plan, str(info.path))
     start.plan = dict(info.plan)
     if settings.save and not start.choice.exists:
         # Also makes the plan another one than the seed's, so that there is a first commit to make.

@@ -48,7 +48,12 @@ def load_maker(declaration: Declaration, description: str) -> Maker:
         ConfigurationError: it cannot be imported, or is no maker; one line that names where it was declared.
     """
     made = _object(declaration, _import(declaration))
-    options = getattr(made, "Options", None)
+    try:
+        options, update, said = (
+            getattr(made, name, None) for name in ("Options", "updateApplication", "description")
+        )
+    except Exception as error:
+        raise _broken(declaration, f"it cannot be asked what it has: {_where(error)}") from error
     if options is None:
         raise _broken(declaration, "it has no Options", cure="give it a class Options(usage.Options)")
     from taphouse.usage import Options
@@ -59,12 +64,10 @@ def load_maker(declaration: Declaration, description: str) -> Maker:
             "its Options do not derive from usage.Options",
             cure="write class Options(usage.Options)",
         )
-    update = getattr(made, "updateApplication", None)
     if not callable(update):
         raise _broken(
             declaration, "it has no updateApplication", cure="define updateApplication(app, config)"
         )
-    said = getattr(made, "description", None)
     return Maker(options, update, said if isinstance(said, str) and said else description, declaration)
 
 
@@ -83,7 +86,9 @@ def _import(declaration: Declaration) -> ModuleType:
         raise _broken(
             declaration, f"it needs module {missing}, which is not there", cure=f"install {missing}"
         ) from error
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise _broken(declaration, f"it cannot be imported: {_where(error)}") from error
     source = getattr(module, "__file__", None) or ""
     if declaration.file and os.path.realpath(source) != os.path.realpath(declaration.file):
