@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from taphouse.packaging.debian import python_dependency as python_dependency
     from taphouse.packaging.elf import Elf as Elf
     from taphouse.packaging.elf import read_elf as read_elf
+    from taphouse.packaging.lintian import lintian_overrides as lintian_overrides
+    from taphouse.packaging.maintainer import Upkeep as Upkeep
+    from taphouse.packaging.maintainer import maintainer_scripts as maintainer_scripts
+    from taphouse.packaging.maintainer import sysusers_text as sysusers_text
     from taphouse.packaging.manpage import conffile_text as conffile_text
     from taphouse.packaging.manpage import man_page as man_page
     from taphouse.packaging.names import account_name as account_name
@@ -53,6 +57,7 @@ __all__ = [
     "Part",
     "Tree",
     "UnitSettings",
+    "Upkeep",
     "account_name",
     "architecture_of",
     "changelog_text",
@@ -69,12 +74,15 @@ __all__ = [
     "installed_kib",
     "is_native",
     "library_dependencies",
+    "lintian_overrides",
+    "maintainer_scripts",
     "make_units",
     "man_page",
     "package_name",
     "python_dependency",
     "read_elf",
     "sbom_text",
+    "sysusers_text",
     "whole_file",
     "without_epoch",
     "write_deb",
@@ -90,6 +98,8 @@ if not TYPE_CHECKING:  # a type checker knows every name; it should miss the oth
             "deb": ["installed_kib", "write_deb"],
             "debian": ["architecture_of", "library_dependencies", "python_dependency"],
             "elf": ["Elf", "read_elf"],
+            "lintian": ["lintian_overrides"],
+            "maintainer": ["Upkeep", "maintainer_scripts", "sysusers_text"],
             "manpage": ["conffile_text", "man_page"],
             "names": ["account_name", "check_maintainer", "check_package_name", "package_name"],
             "output": ["whole_file"],
