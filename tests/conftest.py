@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -15,3 +16,11 @@ def playground() -> Iterator[Playground]:
     place = Playground()
     yield place
     place.close()
+
+
+@pytest.fixture(autouse=True)
+def the_path_as_it_was() -> Iterator[None]:
+    """What a test, or a tap that it starts in process, adds to ``sys.path`` is gone afterwards."""
+    before = list(sys.path)
+    yield
+    sys.path[:] = before

@@ -248,7 +248,7 @@ PORTFORWARD = Group(
     f"{SAMPLE_S:g} s, forwarders started again every 10 rounds.",
     rounds=40,
     rounds_per_start=10,
-    limit_s=240.0,
+    limit_s=150.0,
     entries=[Entry(forwarder, workload) for workload in MEASURES for forwarder in MAKERS],
     comparisons=tuple(_comparisons()),
 )

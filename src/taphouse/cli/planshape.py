@@ -70,7 +70,9 @@ _ENTRIES: Final[dict[str, Check]] = {
 
 
 def misshapen_entry(plan: Mapping[str, Any]) -> str:
-    """Return the name of the first entry of a plan that has not its form, ``""`` if all have."""
+    """Return the name of the first entry of a plan that is missing or has not its form, ``""`` if all is well."""
+    if "name" not in plan:
+        return "name"
     return next((name for name, check in _ENTRIES.items() if name in plan and not check(plan[name])), "")
 
 
@@ -82,7 +84,7 @@ def check_plan_shape(plan: Mapping[str, Any], path: str) -> None:
         path: of the tap, for messages.
 
     Raises:
-        TapError: naming the first entry that has not its form.
+        TapError: naming the first entry that is missing or has not its form.
     """
     wrong = misshapen_entry(plan)
     if wrong:
