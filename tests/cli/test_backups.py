@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from playground import PATIENCE_S, Playground
-from taphouse.cli.backups import back_up_into, restore
+from taphouse.cli.inspecting.backups import back_up_into, restore
 from taphouse.errors import ConfigurationError, TapError
 from taphouse.persist import check_integrity, read_document, read_info
 
@@ -147,7 +147,7 @@ def test_the_new_backup_stays_even_if_the_clock_went_back(state: Playground) -> 
 
 
 def test_two_backups_of_one_second_are_two_files(state: Playground, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("taphouse.cli.backups.time.strftime", lambda *_: "20260101T000000Z")
+    monkeypatch.setattr("taphouse.cli.inspecting.backups.time.strftime", lambda *_: "20260101T000000Z")
     folder, tap = state.make_folder("backups"), str(state.folder / "otk-shutdown.tap")
     for _ in range(3):
         back_up_into(tap, str(folder), 2)

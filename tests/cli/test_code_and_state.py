@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from taphouse import Application, Factory, MultiService, Protocol, Service
-from taphouse.cli.embedding import Server
+from taphouse.cli.starting.embedding import Server
 from taphouse.errors import ConfigurationError, TapError, TaphouseError, UsageError
 from taphouse.persist import read_info
 

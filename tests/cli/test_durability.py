@@ -12,7 +12,7 @@ import pytest
 from playground import PATIENCE_S, Playground
 from taphouse.app import DURABILITIES
 from taphouse.cli import tap, twistd
-from taphouse.cli.embedding import embedded
+from taphouse.cli.starting.embedding import embedded
 from taphouse.persist import read_info
 
 COUNTER = """\

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from taphouse.cli.loading import ModuleLoader
+from taphouse.cli.starting.loading import ModuleLoader
 from taphouse.durable import ClassRecord
 from taphouse.errors import ModuleRefusedError, NotPermittedError
 

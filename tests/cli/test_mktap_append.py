@@ -10,7 +10,7 @@ import pytest
 
 from cli.makershop import Shop
 from playground import Playground
-from taphouse.cli import owning
+from taphouse.cli.starting import owning
 from taphouse.persist import TapLock, read_info
 
 

@@ -98,7 +98,8 @@ def test_making_imports_what_it_needs_alone(shop: Shop) -> None:
     assert "quotes" in imported
     assert not imported & {
         "uvloop", "uvicorn", "starlette", "hiredis", "importlib.metadata", "tempfile", "difflib", "tomllib",
-        "taphouse.runtime", "taphouse.control", "taphouse.cli.updating", "taphouse.cli.reopening",
+        "taphouse.runtime", "taphouse.control", "taphouse.cli.making.updating",
+        "taphouse.cli.making.reopening",
     }  # fmt: skip
 
 

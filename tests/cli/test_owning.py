@@ -9,7 +9,7 @@ from subprocess import PIPE, Popen
 import pytest
 
 from playground import PATIENCE_S
-from taphouse.cli import owning
+from taphouse.cli.starting import owning
 from taphouse.errors import AlreadyRunningError
 from taphouse.persist import TapLock
 

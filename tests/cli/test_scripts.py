@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from taphouse.cli.scripts import load_application, main_script, named_main
+from taphouse.cli.starting.scripts import load_application, main_script, named_main
 from taphouse.errors import ModuleRefusedError, TaphouseError
 
 BUILDS = "from taphouse import Application\n{name} = Application('{name}')\n"
@@ -124,7 +124,7 @@ def test_a_script_that_exits_after_building_is_taken(tmp_path: Path) -> None:
     assert load_application(str(tmp_path / "leaving.py"))[0].name == "app"
 
 
-MAIN = "from taphouse.cli.scripts import main_script\nprint(main_script())\n"
+MAIN = "from taphouse.cli.starting.scripts import main_script\nprint(main_script())\n"
 
 
 def run(folder: Path, *command: str) -> str:
@@ -179,7 +179,7 @@ def test_a_script_that_was_imported_under_its_name_too_is_refused(tmp_path: Path
 
 
 def test_main_is_known_under_its_name_while_it_matters() -> None:
-    from taphouse.cli.scripts import Script
+    from taphouse.cli.starting.scripts import Script
 
     assert "someotherotk" not in sys.modules
     with named_main(Script("someotherotk", "/")):

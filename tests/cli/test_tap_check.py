@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from playground import Playground
-from taphouse.cli.surroundings import look_around
+from taphouse.cli.inspecting.surroundings import look_around
 from taphouse.persist import read_document, read_info, write_document
 from taphouse.value import replace
 

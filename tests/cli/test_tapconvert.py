@@ -10,9 +10,9 @@ import stat
 import pytest
 
 from playground import Playground
-from taphouse.cli.backups import back_up_into, restore
-from taphouse.cli.changing import get_value, set_value
-from taphouse.cli.converting import convert
+from taphouse.cli.inspecting.backups import back_up_into, restore
+from taphouse.cli.inspecting.changing import get_value, set_value
+from taphouse.cli.inspecting.converting import convert
 from taphouse.errors import TapError, TaphouseError, UsageError
 from taphouse.persist import read_info
 

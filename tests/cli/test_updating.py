@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from cli import updates
 from cli.updates import NOTHING, Clock, Keys, Other, Quotes, Tap, Thing, application, factory, pool, told
 from taphouse import MultiService
-from taphouse.cli.asbuilt import Additions, as_built, built_entries, locate
-from taphouse.cli.reporting import CHANGED, CONFLICT, KEPT
-from taphouse.cli.threeway import decide
-from taphouse.cli.updating import update_tap
+from taphouse.cli.making.asbuilt import Additions, as_built, built_entries, locate
+from taphouse.cli.making.reporting import CHANGED, CONFLICT, KEPT
+from taphouse.cli.making.threeway import decide
+from taphouse.cli.making.updating import update_tap
 from taphouse.durable import registry
 from taphouse.errors import AlreadyRunningError, ConfigurationError, TapError, UsageError
 from taphouse.persist import TapLock, check_integrity, read_info, replacing
@@ -757,7 +757,7 @@ def test_a_tap_that_is_missing_or_damaged_is_refused(tmp_path: Path) -> None:
 
 
 def test_one_that_is_in_use_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("taphouse.cli.owning._HOLDER_WAIT_S", 0.0)
+    monkeypatch.setattr("taphouse.cli.starting.owning._HOLDER_WAIT_S", 0.0)
     tap = Tap(tmp_path, application(Quotes(n=0)))
     with Popen([sys.executable, "-c", HOLD, str(tap.state)], stdin=PIPE, stdout=PIPE) as process:
         assert process.stdout is not None and process.stdin is not None

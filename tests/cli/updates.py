@@ -11,9 +11,9 @@ from typing import Any
 
 from taphouse import Application, Factory, MultiService, Protocol, Service
 from taphouse.app import label_objects, make_plan
-from taphouse.cli.asbuilt import built_entries
-from taphouse.cli.reporting import Report
-from taphouse.cli.updating import rebuild_tap
+from taphouse.cli.making.asbuilt import built_entries
+from taphouse.cli.making.reporting import Report
+from taphouse.cli.making.updating import rebuild_tap
 from taphouse.durable import Durable, attach, find_registered, oid_of
 from taphouse.persist import (
     Freezer,

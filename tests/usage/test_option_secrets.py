@@ -13,7 +13,7 @@ import pytest
 from optionmodels import Everything, options, parse, refusal
 
 from taphouse import Application, Factory, usage
-from taphouse.cli.showing import describe_tap
+from taphouse.cli.inspecting.showing import describe_tap
 from taphouse.durable import find_registered
 from taphouse.errors import ConfigurationError
 from taphouse.persist import NullStore, thaw, write_seed

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from taphouse.app import Application
-    from taphouse.cli.embedding import Server
+    from taphouse.cli.starting.embedding import Server
 
 __all__ = ["run", "running", "save", "serve"]
 
@@ -19,7 +19,7 @@ __all__ = ["run", "running", "save", "serve"]
 def save(app: Application, tag: str | None, filename: str | None) -> str:
     """Freeze ``app`` into a tap and return its file name, see `Application.save`."""
     from taphouse.cli.output import take_uncaught_errors
-    from taphouse.cli.saving import save_application
+    from taphouse.cli.starting.saving import save_application
 
     take_uncaught_errors()
     return save_application(app, tag, filename)
@@ -27,8 +27,8 @@ def save(app: Application, tag: str | None, filename: str | None) -> str:
 
 def run(app: Application) -> None:
     """Run ``app`` in the foreground until it is stopped, see `Application.run`."""
-    from taphouse.cli.foreground import run_application
     from taphouse.cli.output import take_uncaught_errors
+    from taphouse.cli.starting.foreground import run_application
 
     take_uncaught_errors()
     run_application(app)
@@ -36,14 +36,14 @@ def run(app: Application) -> None:
 
 def running(app: Application, **options: Any) -> AbstractAsyncContextManager[Server]:
     """Run ``app`` in the current loop for the length of a block, see `Application.running`."""
-    from taphouse.cli.embedding import embedded
+    from taphouse.cli.starting.embedding import embedded
 
     return embedded(app, **options)
 
 
 async def serve(app: Application, **options: Any) -> None:
     """Run ``app`` in the current loop until cancelled, see `Application.serve`."""
-    from taphouse.cli.embedding import embedded
+    from taphouse.cli.starting.embedding import embedded
 
     async with embedded(app, **options) as server:
         await server.wait_stopped()

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from taphouse.cli.makeline import MakeLine, Spellings, add_own_words, read_line, refuse_twice
-from taphouse.cli.makeoptions import (
+from taphouse.cli.making.makeline import MakeLine, Spellings, add_own_words, read_line, refuse_twice
+from taphouse.cli.making.makeoptions import (
     make_parser,
     refuse_known_words,
     refuse_together,
@@ -25,7 +25,7 @@ from taphouse.errors import TapError, UsageError
 if TYPE_CHECKING:
     import argparse
 
-    from taphouse.cli.newtap import Wish
+    from taphouse.cli.making.newtap import Wish
     from taphouse.plugins import Maker
     from taphouse.usage import Parsed
 
@@ -50,7 +50,7 @@ def run(arguments: list[str], prog: str = "mktap") -> int:
         The exit code.
     """
     if not arguments:
-        from taphouse.cli.typelist import describe_types
+        from taphouse.cli.making.typelist import describe_types
         from taphouse.plugins import find_makers
 
         print("\n".join(describe_types(find_makers())))
@@ -113,8 +113,8 @@ def _make(parser: Parser, line: MakeLine, kind: str) -> Iterable[str]:
     if own.print_config:
         return [_table(parsed)]
 
-    from taphouse.cli.building import ServerSpec
-    from taphouse.cli.newtap import append_server, make_tap
+    from taphouse.cli.making.building import ServerSpec
+    from taphouse.cli.making.newtap import append_server, make_tap
 
     spec = ServerSpec(maker.entry.name, maker, parsed.options)
     wish = _wish(own)
@@ -175,11 +175,11 @@ def _parse(
     stored: Mapping[str, Any] | None = None,
 ) -> Parsed[Any]:
     from taphouse import usage
-    from taphouse.cli.building import blaming
+    from taphouse.cli.making.building import blaming
 
     content = usage.read_toml(config) if config is not None else None
     if content is not None and config is not None:
-        from taphouse.cli.serverfile import refuse_server_file
+        from taphouse.cli.making.serverfile import refuse_server_file
 
         refuse_server_file(content, config)
     with blaming(maker.entry):
@@ -214,8 +214,8 @@ def _make_from_file(own: argparse.Namespace, line: MakeLine, parser: Parser) -> 
     refuse_together(own, ("source_file", "append"), ("source_file", "config"))
     _refuse_of_update(own)
 
-    from taphouse.cli.newtap import make_tap
-    from taphouse.cli.serverfile import read_server_file
+    from taphouse.cli.making.newtap import make_tap
+    from taphouse.cli.making.serverfile import read_server_file
     from taphouse.plugins import find_makers
     from taphouse.value import replace
 
@@ -235,7 +235,7 @@ def _make_from_file(own: argparse.Namespace, line: MakeLine, parser: Parser) -> 
 
 
 def _update(parser: Parser, line: MakeLine, path: str) -> Iterable[str]:
-    from taphouse.cli.making import find_server, installed_maker
+    from taphouse.cli.making.servers import find_server, installed_maker
     from taphouse.persist import read_info
     from taphouse.plugins import find_makers
 
@@ -265,7 +265,7 @@ def _update(parser: Parser, line: MakeLine, path: str) -> Iterable[str]:
     if own.print_config:
         return [_table(parsed)]
 
-    from taphouse.cli.updating import update_tap
+    from taphouse.cli.making.updating import update_tap
 
     report = update_tap(
         path,
@@ -312,7 +312,7 @@ def _refuse_of_update(own: argparse.Namespace) -> None:
 
 def _wish(own: argparse.Namespace, described: Wish | None = None) -> Wish:
     """Return what was asked of the tap: by the options, else by the file that describes it."""
-    from taphouse.cli.newtap import Wish
+    from taphouse.cli.making.newtap import Wish
     from taphouse.daemon import resolve_identity
 
     said = described or Wish()

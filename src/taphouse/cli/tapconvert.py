@@ -71,7 +71,7 @@ def convert_with(parser: Parser, arguments: list[str]) -> int:
     if options.source is None or options.target is None:
         parser.error(f"{'-i IN' if options.source is None else '-o OUT'} is missing")
 
-    from taphouse.cli.converting import convert
+    from taphouse.cli.inspecting.converting import convert
 
     said = convert(
         options.source,

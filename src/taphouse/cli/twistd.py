@@ -79,7 +79,7 @@ def _twistd(arguments: list[str]) -> int:
         options.daemon = False
     settings = settings_from(options, command="twistd", daemon=options.daemon is not False)
 
-    from taphouse.cli.sequence import start_server
+    from taphouse.cli.starting.sequence import start_server
 
     return start_server(settings)
 

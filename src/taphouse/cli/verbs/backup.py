@@ -65,12 +65,12 @@ def run(arguments: list[str]) -> int:
                 f"{option} does not go with {options.copy}",
                 cure="leave the name of the copy out, or the option",
             )
-        from taphouse.cli.servers import back_up
+        from taphouse.cli.inspecting.servers import back_up
 
         print(back_up(options.server, options.copy))
         return 0
 
-    from taphouse.cli.backups import back_up_into
+    from taphouse.cli.inspecting.backups import back_up_into
 
     for line in back_up_into(options.server, options.folder or ".", options.keep or 0):
         print(line)

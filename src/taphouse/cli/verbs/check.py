@@ -53,7 +53,7 @@ def run(arguments: list[str]) -> int:
     """
     options = make_parser().parse(arguments)
 
-    from taphouse.cli.checking import check_tap
+    from taphouse.cli.inspecting.checking import check_tap
 
     errors = []
     for finding in check_tap(

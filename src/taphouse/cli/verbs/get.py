@@ -35,8 +35,8 @@ def run(arguments: list[str]) -> int:
     """Print what ``arguments`` name."""
     options = make_parser().parse(arguments)
 
-    from taphouse.cli.changing import get_value
-    from taphouse.cli.converting import print_document
+    from taphouse.cli.inspecting.changing import get_value
+    from taphouse.cli.inspecting.converting import print_document
 
     print_document(get_value(options.file, options.path))
     return 0

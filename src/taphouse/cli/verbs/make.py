@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taphouse.cli.makeoptions import make_parser as parser_named
+from taphouse.cli.making.makeoptions import make_parser as parser_named
 from taphouse.cli.mktap import run as make
 from taphouse.cli.parsing import Parser
 

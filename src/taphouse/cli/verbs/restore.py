@@ -39,7 +39,7 @@ def run(arguments: list[str]) -> int:
     """Restore what ``arguments`` name."""
     options = make_parser().parse(arguments)
 
-    from taphouse.cli.backups import restore
+    from taphouse.cli.inspecting.backups import restore
 
     for line in restore(options.backup, options.file, force=options.force):
         print(line)

@@ -39,8 +39,8 @@ def run(arguments: list[str]) -> int:
     """Run the server that ``arguments`` name; returns when it has stopped."""
     options = make_parser().parse(arguments)
 
-    from taphouse.cli.sequence import start_server
     from taphouse.cli.settings import settings_from, target_option
+    from taphouse.cli.starting.sequence import start_server
 
     settings = settings_from(
         options,

@@ -47,7 +47,7 @@ def run(arguments: list[str]) -> int:
     """Change what ``arguments`` name."""
     options = make_parser().parse(arguments)
 
-    from taphouse.cli.changing import set_value
+    from taphouse.cli.inspecting.changing import set_value
 
     print(
         set_value(options.file, options.path, options.value, kind=options.type or "", dry_run=options.dry_run)

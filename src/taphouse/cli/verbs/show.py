@@ -54,13 +54,13 @@ def run(arguments: list[str]) -> int:
     if options.toml:
         if options.json:
             raise UsageError("--json and --toml contradict each other", cure="give one of them")
-        from taphouse.cli.serverfile import write_server_file
+        from taphouse.cli.making.serverfile import write_server_file
         from taphouse.persist import read_info
 
         print(write_server_file(read_info(options.file).plan, options.file), end="")
         return 0
 
-    from taphouse.cli.showing import describe_tap, print_tap
+    from taphouse.cli.inspecting.showing import describe_tap, print_tap
 
     shown = describe_tap(options.file, limit=options.limit)
     if options.json:

@@ -40,8 +40,8 @@ def run(arguments: list[str]) -> int:
     options = make_parser().parse(arguments)
 
     from taphouse.cli.path_check import foreign_twistd
-    from taphouse.cli.sequence import start_server
     from taphouse.cli.settings import settings_from, target_option
+    from taphouse.cli.starting.sequence import start_server
 
     note = foreign_twistd()
     if note:

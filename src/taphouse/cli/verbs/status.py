@@ -41,6 +41,6 @@ def run(arguments: list[str]) -> int:
     """Print the status of the servers that ``arguments`` name."""
     options = make_parser().parse(arguments)
 
-    from taphouse.cli.servers import print_status
+    from taphouse.cli.inspecting.servers import print_status
 
     return print_status(options.server, as_json=options.json)

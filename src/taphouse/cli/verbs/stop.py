@@ -46,7 +46,7 @@ def run(arguments: list[str]) -> int:
     """Stop the server that ``arguments`` name."""
     options = make_parser().parse(arguments)
 
-    from taphouse.cli.servers import stop_server
+    from taphouse.cli.inspecting.servers import stop_server
 
     print(stop_server(options.server, options.timeout_s))
     return 0

@@ -1,0 +1,1 @@
+"""Inspecting: what `tap` says of taps and servers, and the changes that need no application code."""
