@@ -7,6 +7,8 @@ import lzma
 import tarfile
 from pathlib import Path
 
+from taphouse.packaging import Tree
+
 EPOCH = 1790000000
 FIELDS = {
     "Package": "otk",
@@ -33,3 +35,16 @@ def ar_members(archive: bytes) -> dict[str, bytes]:
 def unpacked(deb: Path, member: str) -> tarfile.TarFile:
     """A member of a package, ready to look into."""
     return tarfile.open(fileobj=io.BytesIO(lzma.decompress(ar_members(deb.read_bytes())[member])))
+
+
+def write_out(tree: Tree, folder: Path) -> None:
+    """Put a tree on the disk, as dpkg would."""
+    for path, node in tree:
+        place = folder / path
+        if node.target:
+            place.symlink_to(node.target)
+        elif node.is_file:
+            place.write_bytes(b"".join(node.read()))
+            place.chmod(node.mode)
+        else:
+            place.mkdir(parents=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -20,7 +21,7 @@ from packagereading import EPOCH, FIELDS, ar_members, unpacked
 
 from playground import TOP
 from taphouse.errors import CannotCreateError, ConfigurationError, NotPermittedError, UsageError
-from taphouse.packaging import Tree, gzipped, installed_kib, write_deb, write_tar
+from taphouse.packaging import Tree, gzipped, installed_kib, manifest_text, write_deb, write_tar
 
 Build = Callable[..., Path]
 
@@ -307,3 +308,16 @@ def test_a_conffile_is_a_file_of_the_package(tree: Tree, build: Build) -> None:
     for name in ("/etc/other", "etc/otk/otk.conf", "/etc/otk"):
         with pytest.raises(ValueError, match="no file of the package"):
             build(tree, conffiles=[name])
+
+
+# --- the list of it all -------------------------------------------------------------------------
+
+
+def test_the_manifest_has_every_file_with_its_sum(tree: Tree) -> None:
+    listed = json.loads(manifest_text(tree))["files"]
+    assert list(listed) == sorted(listed)
+    assert listed["/usr/lib/otk/tap"] == {"link": "server.tap"}
+    assert listed["/usr/sbin/otk"] == {"size": 10, "sha256": hashlib.sha256(b"#!/bin/sh\n").hexdigest()}
+    big = bytes(range(256)) * 1000
+    assert listed["/usr/lib/otk/vendor/big.so"]["sha256"] == hashlib.sha256(big).hexdigest()
+    assert len(listed) == 5

@@ -23,12 +23,24 @@ if TYPE_CHECKING:
     from taphouse.packaging.debian import python_dependency as python_dependency
     from taphouse.packaging.elf import Elf as Elf
     from taphouse.packaging.elf import read_elf as read_elf
+    from taphouse.packaging.environment import Environment as Environment
+    from taphouse.packaging.environment import is_editable as is_editable
+    from taphouse.packaging.gathering import add_distribution as add_distribution
+    from taphouse.packaging.gathering import add_module as add_module
+    from taphouse.packaging.gathering import compiled_files as compiled_files
+    from taphouse.packaging.gathering import find_build_paths as find_build_paths
+    from taphouse.packaging.gathering import split_modules as split_modules
     from taphouse.packaging.lintian import lintian_overrides as lintian_overrides
     from taphouse.packaging.maintainer import Upkeep as Upkeep
     from taphouse.packaging.maintainer import maintainer_scripts as maintainer_scripts
     from taphouse.packaging.maintainer import sysusers_text as sysusers_text
+    from taphouse.packaging.manifest import manifest_text as manifest_text
     from taphouse.packaging.manpage import conffile_text as conffile_text
     from taphouse.packaging.manpage import man_page as man_page
+    from taphouse.packaging.markers import counts as counts
+    from taphouse.packaging.markers import marker_values as marker_values
+    from taphouse.packaging.markers import normal_name as normal_name
+    from taphouse.packaging.markers import parse_requirement as parse_requirement
     from taphouse.packaging.names import account_name as account_name
     from taphouse.packaging.names import check_maintainer as check_maintainer
     from taphouse.packaging.names import check_package_name as check_package_name
@@ -53,12 +65,15 @@ __all__ = [
     "PROFILES",
     "About",
     "Elf",
+    "Environment",
     "Node",
     "Part",
     "Tree",
     "UnitSettings",
     "Upkeep",
     "account_name",
+    "add_distribution",
+    "add_module",
     "architecture_of",
     "changelog_text",
     "check_maintainer",
@@ -66,22 +81,31 @@ __all__ = [
     "check_version",
     "choose_profile",
     "compare_versions",
+    "compiled_files",
     "conffile_text",
     "control_fields",
     "copyright_text",
+    "counts",
+    "find_build_paths",
     "format_paragraph",
     "gzipped",
     "installed_kib",
+    "is_editable",
     "is_native",
     "library_dependencies",
     "lintian_overrides",
     "maintainer_scripts",
     "make_units",
     "man_page",
+    "manifest_text",
+    "marker_values",
+    "normal_name",
     "package_name",
+    "parse_requirement",
     "python_dependency",
     "read_elf",
     "sbom_text",
+    "split_modules",
     "sysusers_text",
     "whole_file",
     "without_epoch",
@@ -98,9 +122,19 @@ if not TYPE_CHECKING:  # a type checker knows every name; it should miss the oth
             "deb": ["installed_kib", "write_deb"],
             "debian": ["architecture_of", "library_dependencies", "python_dependency"],
             "elf": ["Elf", "read_elf"],
+            "environment": ["Environment", "is_editable"],
+            "gathering": [
+                "add_distribution",
+                "add_module",
+                "compiled_files",
+                "find_build_paths",
+                "split_modules",
+            ],
             "lintian": ["lintian_overrides"],
             "maintainer": ["Upkeep", "maintainer_scripts", "sysusers_text"],
+            "manifest": ["manifest_text"],
             "manpage": ["conffile_text", "man_page"],
+            "markers": ["counts", "marker_values", "normal_name", "parse_requirement"],
             "names": ["account_name", "check_maintainer", "check_package_name", "package_name"],
             "output": ["whole_file"],
             "paragraph": ["format_paragraph"],
