@@ -210,6 +210,24 @@ def test_nested_services_find_their_state(life: Life) -> None:
     assert inner.parent is pool
 
 
+def test_what_was_added_to_a_service_while_it_ran_is_there_again(life: Life) -> None:
+    pool = MultiService("pool")
+
+    def add(server: Server) -> None:
+        pool.addService(late)
+        late.tick()
+
+    late = Clock("late")
+    life.run(application(services=[pool]), add)
+    for _ in range(2):
+        pool = MultiService("pool")
+        life.run(application(services=[pool]), lambda server, pool=pool: pool.getServiceNamed("late").tick())
+    again = pool.getServiceNamed("late")
+    assert isinstance(again, Clock)
+    assert again.ticks == 3
+    assert again.parent is pool
+
+
 def test_a_call_that_the_code_makes_at_every_start_is_there_once(life: Life) -> None:
     for _ in range(3):
         clock = Clock()

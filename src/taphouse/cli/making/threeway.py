@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from taphouse.app import Application, Connector, Factory, Listener, MultiService, Service, config_attributes
+from taphouse.app import Application, Connector, Factory, Listener, Service, config_attributes
 from taphouse.cli.making.asbuilt import OID, ROOT, digests_of, is_declared, locate, parent_of
 from taphouse.cli.making.keptsecrets import secrets_in
 from taphouse.cli.making.reporting import CHANGED, CONFLICT, KEPT, Finding, shorten
@@ -244,12 +244,9 @@ class Merge:
         """
         app = self._new
         late = LateAdditions(app, {**self._recorded, "objects": list(self._base)}, self._drop)
-        nested = list(self._late_children())
         for label, target in self._pairs.items():
             self._take(target, self._code[label], self._decisions[label])
         late.add_back(app)
-        for service, name, child in nested:
-            service.services.setdefault(name, child)
         return join_calls(app, self._calls, self._recorded.get("calls", self._calls))
 
     def as_built(self, row_of: Callable[[object], int]) -> dict[str, dict[str, Any]]:
@@ -276,13 +273,6 @@ class Merge:
         for obj in self._theirs.values():
             if id(obj) in reached and not oid_of(obj):
                 yield obj
-
-    def _late_children(self) -> Iterator[tuple[MultiService, str, Service]]:
-        for label, target in self._pairs.items():
-            if isinstance(target, MultiService):
-                for name, child in target.services.items():
-                    if f"{label}/{name}".lstrip("/") not in self._base:
-                        yield target, name, child
 
     @staticmethod
     def _take(target: Durable, code: Mapping[str, Any], decisions: Mapping[str, str]) -> None:

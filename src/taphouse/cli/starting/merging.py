@@ -12,7 +12,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from taphouse.app import Application, Factory, Service, config_attributes, label_objects
+from taphouse.app import (
+    Application,
+    Factory,
+    MultiService,
+    Service,
+    config_attributes,
+    iter_services,
+    label_objects,
+)
 from taphouse.cli.starting.planshape import check_plan_shape
 from taphouse.durable import Durable, raw_state
 from taphouse.errors import ConfigurationError, UsageError
@@ -126,12 +134,14 @@ class LateAdditions:
     def __init__(self, app: Application, recorded: Mapping[str, Any], dropped: frozenset[str]) -> None:
         self._listeners = [x for x in app.listeners if x.label not in recorded.get("listeners", ())]
         self._connectors = [x for x in app.connectors if x.label not in recorded.get("connectors", ())]
-        known = recorded.get("objects", ())
-        self._services = {
-            name: service
-            for name, service in app.services.items()
-            if not {name, f"/{name}"} & ({*known} | dropped)
-        }
+        known = {*recorded.get("objects", ()), *dropped}
+        holders = [app, *(service for service in iter_services(app) if isinstance(service, MultiService))]
+        self._services = [
+            (holder, name, service)
+            for holder in holders
+            for name, service in holder.services.items()
+            if not {service.path, f"/{service.path}"} & known
+        ]
 
     def add_back(self, app: Application) -> None:
         """Add to what the code has built what it does not build."""
@@ -139,9 +149,9 @@ class LateAdditions:
         app.listeners.extend(x for x in self._listeners if x.label not in listening)
         connecting = {connector.label for connector in app.connectors}
         app.connectors.extend(x for x in self._connectors if x.label not in connecting)
-        for name, service in self._services.items():
-            if name not in app.services:
-                app.services[name] = service
+        for holder, name, service in self._services:
+            if name not in holder.services:
+                holder.services[name] = service
 
 
 def _join(target: Durable, code: Mapping[str, Any]) -> None:
