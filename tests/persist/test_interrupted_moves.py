@@ -10,6 +10,7 @@ import pytest
 import tapwork
 
 from taphouse.errors import TapError
+from taphouse.persist import copy_tap_files, read_info
 
 PAGE = 4096
 
@@ -87,3 +88,17 @@ def test_without_a_wal_the_file_has_to_be_whole(
     _, after, _ = before_and_after
     with pytest.raises(TapError, match="cut off"):
         open_again(tmp_path / "short", after[:-PAGE], b"")
+
+
+def test_through_a_link_elsewhere_the_wal_beside_the_file_is_read(tmp_path: Path) -> None:
+    running = tapwork.begin(tmp_path)
+    running.root.name = "committed"
+    running.commit()
+    running.store.abandon()
+    link = tmp_path / "elsewhere" / "other.tap"
+    link.parent.joinpath("copies").mkdir(parents=True)
+    link.symlink_to(running.store.path)
+    assert read_info(link).epoch == read_info(running.store.path).epoch == 2
+    copied = copy_tap_files(link, link.parent.joinpath("copies"))
+    assert copied.with_name("other.tap-wal").exists()
+    assert tapwork.go_on(link).root.name == "committed"

@@ -79,7 +79,8 @@ def copy_tap_files(path: Path, folder: Path) -> Path:
         TapError: if a server keeps writing while it is copied.
     """
     target = folder / path.name
-    pairs = [(wal_path(path), wal_path(target)), (path, target)]
+    real = Path(os.path.realpath(path))  # SQLite keeps the WAL where the file is, not where a link to it is
+    pairs = [(wal_path(real), wal_path(target)), (real, target)]
     for _attempt in range(20):
         before = [_look(source) for source, _copy in pairs]
         for source, copy in pairs:
@@ -120,7 +121,7 @@ def load_image(path: Path, *, in_place: bool = False) -> Image:
     """Read and check a whole tap.
 
     Args:
-        path: the tap; its WAL is looked for beside it.
+        path: the tap, or a link to it; its WAL is looked for beside the file itself.
         in_place: the caller holds the lock: without a WAL the file itself is read
             (opened immutable), not a copy.
 
@@ -129,8 +130,9 @@ def load_image(path: Path, *, in_place: bool = False) -> Image:
         NotPermittedError: if it may not be read.
     """
     size, given = check_header(path)
-    if in_place and _scan(path, path).frames == 0:
-        return _load(path, path, size, given)
+    real = Path(os.path.realpath(path))
+    if in_place and _scan(real, path).frames == 0:
+        return _load(real, path, size, given)
     with private_folder() as folder:
         copy = copy_tap_files(path, folder)
         return _load(copy, path, *check_header(copy))
