@@ -22,6 +22,7 @@ from packagereading import EPOCH, FIELDS, ar_members, unpacked
 from playground import TOP
 from taphouse.errors import CannotCreateError, ConfigurationError, NotPermittedError, UsageError
 from taphouse.packaging import Tree, gzipped, installed_kib, manifest_text, write_deb, write_tar
+from taphouse.packaging.ar import ArWriter
 
 Build = Callable[..., Path]
 
@@ -123,11 +124,25 @@ def test_any_tree_is_read_back_as_it_was(files: dict[str, bytes]) -> None:
         assert {m.name: archive.extractfile(m).read() for m in archive if m.isfile()} == kept
 
 
+def test_a_member_of_odd_size_is_padded_and_a_name_is_short() -> None:
+    file = io.BytesIO()
+    archive = ArWriter(file, EPOCH)
+    for name in ("one", "two"):
+        with archive.member(name) as member:
+            member.write(name.encode())
+    assert ar_members(file.getvalue()) == {"one": b"one", "two": b"two"}
+    assert len(file.getvalue()) == 8 + 2 * (60 + 4)
+    for name in ("", "a b", "a/b", "x" * 16, "é"):
+        with pytest.raises(ValueError, match="cannot name a member"), archive.member(name):
+            pass
+
+
 # --- the same bytes -----------------------------------------------------------------------------
 
 PROGRAM = f"""
 import os, sys
 sys.path.insert(0, {str(TOP / "src")!r})
+from taphouse.packaging.ar import ArWriter
 from taphouse.packaging import Tree, gzipped, write_deb
 tree = Tree()
 for name in sorted({{"b", "a", "é", "a-b", "a.c"}}, key=hash):

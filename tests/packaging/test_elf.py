@@ -123,22 +123,34 @@ def test_no_damage_leads_to_anything_but_a_refusal(compiled: Path) -> None:
             pass
 
 
+def sections(content: bytearray) -> list[tuple[int, int]]:
+    """Kind and place of each section header of a 64-bit file."""
+    at, size, count = struct.unpack_from("<Q", content, 40)[0], *struct.unpack_from("<HH", content, 58)
+    places = range(at, at + size * count, size)
+    return [(struct.unpack_from("<I", content, place + 4)[0], place) for place in places]
+
+
 @compiler
-def test_versions_that_lead_back_to_themselves_end(compiled: Path) -> None:
+def test_versions_without_end_are_refused(compiled: Path) -> None:
     content = bytearray(compiled.read_bytes())
-    at, size, count = (
-        struct.unpack_from("<Q", content, 40)[0],
-        *struct.unpack_from("<HH", content, 58),
-    )
-    for number in range(count):
-        entry = at + size * number
-        kind = struct.unpack_from("<I", content, entry + 4)[0]
-        if kind == 0x6FFFFFFE:
-            offset = struct.unpack_from("<Q", content, entry + 24)[0]
-            struct.pack_into("<H", content, offset + 2, 0)
-            # An entry whose next one is itself cannot be said, so: one that leads to a second, 65536 times.
-            struct.pack_into("<I", content, offset + 12, 1)
-    with pytest.raises(ConfigurationError):
+    (place,) = [place for kind, place in sections(content) if kind == 0x6FFFFFFE]
+    name = struct.unpack_from("<I", content, struct.unpack_from("<Q", content, place + 24)[0] + 4)[0]
+    struct.pack_into("<Q", content, place + 24, len(content))
+    most = 0xFFFF  # what one entry can say that it has; a second entry has one more
+    version = struct.pack("<IHHII", 0, 0, 0, name, 16)
+    content += struct.pack("<HHIII", 1, most, name, 16, 16 + 16 * most) + version * most
+    content += struct.pack("<HHIII", 1, 1, name, 16, 0) + version
+    with pytest.raises(ConfigurationError, match="versions do not end"):
+        read_elf(bytes(content))
+
+
+@compiler
+def test_names_outside_of_the_names_are_refused(compiled: Path) -> None:
+    content = bytearray(compiled.read_bytes())
+    for kind, place in sections(content):
+        if kind == 3:  # the names
+            struct.pack_into("<Q", content, place + 32, 1)
+    with pytest.raises(ConfigurationError, match="lies outside of the names"):
         read_elf(bytes(content))
 
 

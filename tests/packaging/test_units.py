@@ -235,6 +235,12 @@ def test_a_word_of_the_command_is_what_it_was(word: str, tmp_path: Path) -> None
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_systemd_replaces_nothing_in_a_word() -> None:
+    start = ("/bin/echo", "100%h", "$HOME", 'a "b" \\c')
+    unit = make_units(replace(SETTINGS, start=start, options_file=""), plan())["otk.service"]
+    assert settings_of(unit, "ExecStart") == [r'/bin/echo 100%%h $$HOME "a \"b\" \\c"']
+
+
 def test_nothing_that_is_typed_becomes_a_line_of_a_unit() -> None:
     units = make_units(replace(SETTINGS, description="x\n[Service]\nUser=root\\"), plan("tcp:8123"))
     for text in units.values():

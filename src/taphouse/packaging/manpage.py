@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from taphouse.packaging.about import About
-from taphouse.packaging.paragraph import one_line
+from taphouse.packaging.paragraph import one_line, split_paragraphs
 
 __all__ = ["conffile_text", "man_page"]
 
@@ -44,9 +44,8 @@ def man_page(about: About, plan: Mapping[str, Any], units: Sequence[str]) -> str
         f".B systemctl\nstart|stop|status\n.B {_plain(service)}",
         ".SH DESCRIPTION",
     ]
-    if about.description.strip():
-        for paragraph in about.description.strip().split("\n\n"):
-            lines += [_plain(one_line(paragraph)), ".PP"]
+    for paragraph in split_paragraphs(about.description):
+        lines += [_plain(paragraph), ".PP"]
     lines += [
         f"{_plain(name)} is a server that remembers: what it knows is saved before its clients are told,",
         "and each start goes on from there, after a crash and after an upgrade too.",

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["continued", "format_paragraph", "one_line"]
+__all__ = ["continued", "format_paragraph", "one_line", "split_paragraphs"]
 
 _FIELD: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _UNPRINTABLE: Final = re.compile(
@@ -44,6 +44,12 @@ def format_paragraph(fields: Mapping[str, str]) -> str:
 def one_line(text: str) -> str:
     """Return ``text`` on one line, without what no terminal should be sent."""
     return " ".join(_UNPRINTABLE.sub(" ", text).split())
+
+
+def split_paragraphs(text: str) -> list[str]:
+    """Return the paragraphs of a text, which empty lines separate, each on one line and none empty."""
+    paragraphs = [one_line(part) for part in re.split(r"\n[ \t]*\n", text)]
+    return [paragraph for paragraph in paragraphs if paragraph]
 
 
 def continued(text: str) -> str:
