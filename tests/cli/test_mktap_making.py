@@ -253,6 +253,12 @@ def test_a_folder_is_never_replaced(shop: Shop) -> None:
     shop.refused("--force", "echo", status=73, says=("is a folder",))
 
 
+def test_a_pipe_is_never_replaced(shop: Shop) -> None:
+    os.mkfifo("echo.tap")
+    shop.refused("--force", "echo", status=73, says=("no regular file",))
+    assert Path("echo.tap").is_fifo()
+
+
 def test_the_name_of_the_state_is_not_for_a_seed(shop: Shop) -> None:
     shop.refused("echo", "-o", "echo-shutdown.tap", says=("keeps the state",))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import signal
 import stat
 
@@ -136,6 +137,27 @@ def test_formats_are_told_by_suffix_or_by_option(state: Playground) -> None:
         convert(source, "-", typein="tap", typeout="tap")
     with pytest.raises(TapError, match="nothere.json: cannot be read: No such file"):
         convert("nothere.json", str(state.folder / "new.tap"))
+
+
+def test_json_goes_into_a_pipe_and_replaces_none(state: Playground) -> None:
+    pipe = state.folder / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        convert(str(state.folder / "otk-start.tap"), str(pipe), typeout="json")
+        assert json.loads(os.read(reader, 1 << 20))["name"] == "otk"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    document = state.folder / "otk.json"
+    convert(str(state.folder / "otk-start.tap"), str(document))
+    for make in (
+        lambda: convert(str(document), str(pipe), typeout="tap", force=True),
+        lambda: restore(str(state.folder / "otk-shutdown.tap"), str(pipe), force=True),
+    ):
+        with pytest.raises(TaphouseError, match="no regular file"):
+            make()
+        assert pipe.is_fifo()
 
 
 def test_state_is_written_over_only_by_force_and_kept(state: Playground) -> None:

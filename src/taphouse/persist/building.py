@@ -165,9 +165,21 @@ def publish(temporary: Path, path: Path) -> None:
 
     Raises:
         OSError: if it cannot.
+        CannotCreateError: if a device, a pipe or a folder has the name.
     """
+    check_regular(path)
     os.replace(temporary, path)
     sync_folder(path.parent)
+
+
+def check_regular(path: Path) -> None:
+    """Refuse to replace or move what is no file: of a device or a pipe there may be one for all.
+
+    Raises:
+        CannotCreateError: if it is none.
+    """
+    if path.exists() and not path.is_file():
+        raise CannotCreateError(f"{path} is no regular file", cure="choose another name")
 
 
 def sync_folder(folder: Path) -> None:

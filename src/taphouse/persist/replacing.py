@@ -16,7 +16,7 @@ from pathlib import Path
 
 from taphouse.errors import CannotCreateError, NotPermittedError, TapError
 from taphouse.persist.blanks import leak
-from taphouse.persist.building import publish, sync_folder, temporary_beside
+from taphouse.persist.building import check_regular, publish, sync_folder, temporary_beside
 from taphouse.persist.image import read_mark
 from taphouse.persist.locks import TapLock, is_locked_here
 from taphouse.persist.opening import connect, wal_path
@@ -69,6 +69,7 @@ def set_aside(path: str | os.PathLike[str]) -> Path:
         CannotCreateError, NotPermittedError, StorageError: if it cannot be moved.
     """
     old = Path(os.path.realpath(path))
+    check_regular(old)
     with _locked(old), _moving(old):
         new = _free_name(old)
         if _is_intact(old):
@@ -111,6 +112,7 @@ def replace_tap(
     source, target = Path(os.path.realpath(new)), Path(os.path.realpath(path))
     if load_image(source).mark.is_open or wal_path(source).exists():
         raise TapError("was not closed", path=str(source), cure="start and stop it once")
+    check_regular(target)
     with _locked(target), _moving(target):
         if target.exists() and _is_intact(target):
             settle_tap(target)

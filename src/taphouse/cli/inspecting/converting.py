@@ -114,7 +114,7 @@ def _read(source: str) -> bytes:
 
 
 def _write(text: str, target: str, *, like: str) -> None:
-    """Write a document atomically.
+    """Write a document, atomically if it is to be a file.
 
     Args:
         text: of the document.
@@ -128,6 +128,10 @@ def _write(text: str, target: str, *, like: str) -> None:
             mode = os.stat(like).st_mode & 0o666
     temporary = ""
     try:
+        if os.path.exists(target) and not os.path.isfile(target):
+            with open(target, "w", encoding="utf-8") as stream:  # a pipe, or a device: never replaced
+                stream.write(text)
+            return
         if is_tap(path):
             raise CannotCreateError(
                 f"{target} is a tap, and JSON was to be written", cure="choose another name"

@@ -88,13 +88,15 @@ def look_at(path: str) -> Occupant | None:
     """Return what has the name ``path``, ``None`` if nothing has.
 
     Raises:
-        CannotCreateError: a folder has it.
+        CannotCreateError: a folder, a device or a pipe has it.
         NotPermittedError: it may not be read.
     """
     if not os.path.lexists(path):
         return None
     if os.path.isdir(path):
         raise CannotCreateError(f"{path} is a folder", cure="give a file name with -o")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise CannotCreateError(f"{path} is no regular file", cure="give a file name with -o")
     try:
         return Occupant(path, read_info(path))
     except TapError as error:
