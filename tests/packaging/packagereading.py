@@ -7,6 +7,8 @@ import lzma
 import tarfile
 from pathlib import Path
 
+from hypothesis import HealthCheck, settings
+
 from taphouse.packaging import Tree
 
 EPOCH = 1790000000
@@ -17,6 +19,16 @@ FIELDS = {
     "Maintainer": "Ann Author <ann@example.org>",
     "Description": "one-time keys\n Gives everybody a number that nobody got before.",
 }
+
+
+def tried(times: int) -> settings:
+    """Settings of a property: the same examples in each run, however busy the machine is."""
+    return settings(
+        max_examples=times,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
 
 
 def ar_members(archive: bytes) -> dict[str, bytes]:

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from packagereading import EPOCH, FIELDS, ar_members, unpacked
+from packagereading import EPOCH, FIELDS, ar_members, tried, unpacked
 
 from playground import TOP
 from taphouse.errors import CannotCreateError, ConfigurationError, NotPermittedError, UsageError
@@ -103,7 +103,7 @@ paths = st.lists(names.filter(lambda name: name not in {".", ".."} and len(name.
 
 
 @given(st.dictionaries(paths.map("/".join), st.binary(max_size=2000), max_size=20))
-@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=50, deadline=None)
+@tried(50)
 def test_any_tree_is_read_back_as_it_was(files: dict[str, bytes]) -> None:
     tree = Tree()
     kept = {}

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from packagereading import write_out
+from packagereading import tried, write_out
 
 from taphouse.errors import ConfigurationError
 from taphouse.packaging import (
@@ -175,7 +175,7 @@ def test_a_marker_decides_what_counts_here(marker: str, extra: str, found: bool)
 
 
 @given(markers, st.sampled_from(["", "web"]))
-@settings(max_examples=150, deadline=None)
+@tried(150)
 def test_markers_mean_what_they_mean_to_pip(marker: str, extra: str) -> None:
     reference = pytest.importorskip(
         "packaging.markers", reason="NOT RUN: the library packaging is not installed"

@@ -8,8 +8,9 @@ import subprocess
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from packagereading import tried
 
 from taphouse.errors import UsageError
 from taphouse.packaging import (
@@ -45,7 +46,7 @@ def test_an_application_gives_the_package_its_name() -> None:
 
 
 @given(st.from_regex(r"[a-z0-9][a-z0-9.-]{0,61}[a-z0-9]", fullmatch=True))
-@settings(max_examples=50)
+@tried(50)
 def test_every_package_gets_an_account(package: str) -> None:
     assert re.fullmatch(r"_[a-z0-9-]{1,30}", account_name(package))
 
@@ -110,7 +111,7 @@ versions = st.builds(
 
 @dpkg
 @given(versions, versions)
-@settings(max_examples=80, deadline=None)
+@tried(80)
 def test_any_two_versions_compare_as_dpkg_compares_them(one: str, other: str) -> None:
     found = compare_versions(one, other)
     word = "lt" if found < 0 else "gt" if found else "eq"

@@ -8,8 +8,9 @@ import subprocess
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from packagereading import tried
 
 from taphouse.errors import UsageError
 from taphouse.packaging import (
@@ -96,7 +97,7 @@ def test_fields_without_value_are_left_out() -> None:
 
 
 @given(st.text(max_size=300), st.text(max_size=300), st.text(max_size=60))
-@settings(max_examples=40, deadline=None)
+@tried(40)
 def test_nothing_that_is_typed_becomes_a_field_or_a_paragraph(short: str, long: str, change: str) -> None:
     about = replace(
         ABOUT,

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packagereading import tried
 
 from taphouse.errors import UsageError
 from taphouse.names import descriptor_name
@@ -145,6 +146,7 @@ def test_a_unix_socket_keeps_its_permissions() -> None:
 
 
 @given(st.lists(st.text(max_size=120), max_size=20, unique=True))
+@tried(60)
 def test_no_two_labels_have_one_name_and_systemd_takes_each(labels: list[str]) -> None:
     names = [descriptor_name(f"unix:{label}") for label in labels]
     assert len(set(names)) == len(names)
