@@ -98,7 +98,9 @@ def test_nc_hears_an_answer_that_is_given_when_it_has_said_all(playground):
 
 def test_openssl_speaks_tls_to_the_forwarder(playground, certificates):
     start_forwarder(playground, "--certfile", "cert.pem", "--keyfile", "key.pem")
-    target = playground.start("bash", "-c", "echo answer | nc -N -l 127.0.0.1 8124 >asked")
+    # It answers when it was asked: openssl ends with the answer, and a question might still be its own then.
+    answers = '{ read -r line; echo "$line" >asked; echo answer; }'
+    target = playground.start("bash", "-c", f"mkfifo back; nc -N -l 127.0.0.1 8124 <back | {answers} >back")
     wait_listened_on(playground, 8124)
     command = "openssl s_client -quiet -verify_return_error -CAfile cert.pem -servername localhost"
     with talking(playground, *command.split(), "-connect", "127.0.0.1:8123") as client:
