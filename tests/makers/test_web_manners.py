@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+from contextlib import suppress
 
 import pytest
 from websockets.asyncio.client import connect
@@ -176,7 +177,8 @@ def test_what_is_refused_does_not_get_into_a_response(web_app):
             await until(lambda: len(module.waiting) == 2)
             module.going.set()
             assert b"connection: close" in await answered(reader, b"/later")
-            assert await reader.read() == b""
+            with suppress(ConnectionResetError):  # what the server has not read when it closes is answered so
+                assert await reader.read() == b""
             writer.close()
 
     run(main())

@@ -87,15 +87,16 @@ def run_command(command: str, function: Callable[[], int | None], *, debug: bool
     except KeyboardInterrupt:
         code = _EX_INTERRUPTED
     except BrokenPipeError:
-        # `tap show x.tap | head`: the reader has seen enough.  Standard output
-        # is pointed away so that the interpreter's own flush at exit is quiet.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        # `tap show x.tap | head`: the reader has seen enough.
+        _point_output_away()
         code = EX_OK
     except BaseException as error:
         if wants_traceback:
             traceback.print_exc()
         line, code = describe_error(error, hint="run with --debug for the traceback")
         say(command, line)
+        if isinstance(error, OSError) and error.filename is None and code == StorageError.exit_code:
+            _point_output_away()
     return EX_OK if code is None else code
 
 
@@ -116,6 +117,12 @@ def end_with(code: int) -> int:
 def _flush_output() -> None:
     if sys.stdout is not None and not sys.stdout.closed:
         sys.stdout.flush()
+
+
+def _point_output_away() -> None:
+    # What is still in the buffer cannot be written; the interpreter tries once more at its end, and would
+    # say so in its own words and with a status of its own, 120.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def take_uncaught_errors() -> None:
