@@ -159,7 +159,11 @@ class Walkthrough:
     def _leave_running(self, command: Command, block: Block) -> None:
         self.typed += 1
         assert self._foreground is None, "one command in the foreground at a time"
-        child = self.playground.start("bash", "-c", f"exec {command.line}", folder=self._folder)
+        # Whoever started the tests in the background had a shell that ignores SIGINT for them.
+        at_a_terminal = ("env", "--default-signal=INT,QUIT")
+        child = self.playground.start(
+            *at_a_terminal, "bash", "-c", f"exec {command.line}", folder=self._folder
+        )
         self._foreground = child
         self._compare(command, _first_lines(child, len(command.output)), block)
 
