@@ -5,9 +5,11 @@ It must never act on an option.
 
 from __future__ import annotations
 
+import argparse
+
 from taphouse.cli.parsing import Parser, bytes_size, duration_s, octal_mode, positive
 
-__all__ = ["add_run_options", "add_source_options"]
+__all__ = ["add_allow_module", "add_run_options", "add_source_options"]
 
 
 def add_source_options(parser: Parser) -> None:
@@ -87,14 +89,7 @@ def _add_state_options(parser: Parser) -> None:
         help="when changes are saved: gate, before the replies that tell of them; interval, within a second;"
         " exit, at an orderly stop only (default: what the application says, gate if nothing)",
     )
-    group.add_argument(
-        "--allow-module",
-        dest="allow_modules",
-        metavar="MODULE",
-        action="append",
-        help="let the tap name classes of an installed MODULE that declares no taphouse entry point"
-        " (repeatable)",
-    )
+    add_allow_module(group)
 
 
 def _add_process_options(parser: Parser, daemon: bool | None) -> None:
@@ -216,4 +211,16 @@ def _add_limit_options(parser: Parser) -> None:
         metavar="SIZE",
         type=bytes_size,
         help="stop in order, with status 74, when the state's disk has less than SIZE left",
+    )
+
+
+def add_allow_module(group: argparse._ArgumentGroup) -> None:
+    """Add ``--allow-module``, for every command that imports what a tap names."""
+    group.add_argument(
+        "--allow-module",
+        dest="allow_modules",
+        metavar="MODULE",
+        action="append",
+        help="let the tap name classes of an installed MODULE that declares no taphouse entry point"
+        " (repeatable)",
     )

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from taphouse.persist.places import check_place as check_place
     from taphouse.persist.reading import TapInfo as TapInfo
     from taphouse.persist.reading import copy_tap_files as copy_tap_files
+    from taphouse.persist.reading import find_info as find_info
     from taphouse.persist.reading import read_info as read_info
     from taphouse.persist.reading import read_unused as read_unused
     from taphouse.persist.renewing import Renewal as Renewal
@@ -82,6 +83,7 @@ __all__ = [
     "create_state",
     "digest_states",
     "find_durables",
+    "find_info",
     "instance_state",
     "is_tap",
     "open_state",
@@ -128,7 +130,7 @@ if not TYPE_CHECKING:  # a type checker knows every name; it should miss the oth
             "null": ["NullStore"],
             "opening": ["is_tap"],
             "places": ["check_place"],
-            "reading": ["TapInfo", "copy_tap_files", "read_info", "read_unused"],
+            "reading": ["TapInfo", "copy_tap_files", "find_info", "read_info", "read_unused"],
             "renewing": ["Renewal", "rehearse_state", "renew_state"],
             "replacing": ["remove_tap", "replace_tap", "set_aside"],
             "seeding": ["write_seed"],

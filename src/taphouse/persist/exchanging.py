@@ -7,8 +7,6 @@ This module must never know what an application is.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from taphouse.errors import CannotCreateError, StateExistsError, TapError
 from taphouse.persist.building import build_tap, make_pages, temporary_beside
 from taphouse.persist.composing import Content, compose
 from taphouse.persist.jsontext import parse_text
-from taphouse.persist.locks import TapLock, is_locked_here
+from taphouse.persist.locks import held_lock
 from taphouse.persist.problems import Problem, place_text
 from taphouse.persist.reading import TapInfo, read_info
 from taphouse.persist.renewing import keep_owner
@@ -79,24 +77,10 @@ def write_document(
     target = Path(os.path.realpath(path))
     if not force:
         refuse_state(Path(path))
-    with _owned(target), temporary_beside(target) as temporary:
+    with held_lock(target, wait_s=0), temporary_beside(target) as temporary:
         _build(content, temporary)
         _read_back(temporary, name)
         return put_in_place(temporary, target, keeps=force)
-
-
-@contextmanager
-def _owned(target: Path) -> Iterator[None]:
-    """Hold the tap's lock, unless it is held by the caller: who is refused hears so at once."""
-    if is_locked_here(target):
-        yield
-        return
-    lock = TapLock(target)
-    lock.acquire(wait_s=0)
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def refuse_state(path: Path) -> None:

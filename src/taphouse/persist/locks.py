@@ -17,6 +17,7 @@ import fcntl
 import os
 import time
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,7 @@ from taphouse.errors import AlreadyRunningError, CannotCreateError, NotPermitted
 __all__ = [
     "NameWatch",
     "TapLock",
+    "held_lock",
     "hold_inode",
     "is_locked_here",
     "lock_path",
@@ -247,6 +249,24 @@ def release_inode(path: Path) -> None:
 
 
 _alive: weakref.WeakSet[TapLock] = weakref.WeakSet()
+
+
+@contextlib.contextmanager
+def held_lock(path: Path, wait_s: float = 5.0) -> Iterator[None]:
+    """Hold the lock of the tap at ``path`` (a real path), unless this process holds it already.
+
+    Raises:
+        AlreadyRunningError: naming the holder, if it does not end within ``wait_s`` seconds.
+    """
+    if is_locked_here(path):
+        yield
+        return
+    lock = TapLock(path)
+    lock.acquire(wait_s)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def is_locked_here(path: Path) -> bool:

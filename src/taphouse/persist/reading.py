@@ -23,7 +23,16 @@ from taphouse.persist.schema import FORMAT, PAGE_SIZE, Mark
 from taphouse.persist.walfile import WalScan, scan_wal
 from taphouse.value import Value, field
 
-__all__ = ["TapInfo", "copy_tap_files", "info_of", "load_image", "private_folder", "read_info", "read_unused"]
+__all__ = [
+    "TapInfo",
+    "copy_tap_files",
+    "find_info",
+    "info_of",
+    "load_image",
+    "private_folder",
+    "read_info",
+    "read_unused",
+]
 
 _CURE_WAL: Final = (
     "put the -wal file that lay beside it back, or restore a backup: without it the tap is older than it was"
@@ -280,6 +289,16 @@ def read_info(path: str | os.PathLike[str]) -> TapInfo:
         if 1 not in {oid for oid, _cid, _state in image.rows()} and image.meta.next_oid > 1:
             raise CodecError("there is no root object")
     return info_of(image, name)
+
+
+def find_info(path: str | os.PathLike[str]) -> TapInfo | None:
+    """Read what a tap says about itself, as :func:`read_info`; None if there is none or it is damaged."""
+    if not os.path.lexists(path):
+        return None
+    try:
+        return read_info(path)
+    except TapError:
+        return None
 
 
 def read_unused(path: str | os.PathLike[str]) -> TapInfo | None:

@@ -18,7 +18,7 @@ from taphouse.errors import CannotCreateError, NotPermittedError, TapError
 from taphouse.persist.blanks import leak
 from taphouse.persist.building import check_regular, publish, sync_folder, temporary_beside
 from taphouse.persist.image import read_mark
-from taphouse.persist.locks import TapLock, is_locked_here
+from taphouse.persist.locks import held_lock
 from taphouse.persist.opening import connect, wal_path
 from taphouse.persist.places import failure_of
 from taphouse.persist.reading import load_image
@@ -70,7 +70,7 @@ def set_aside(path: str | os.PathLike[str]) -> Path:
     """
     old = Path(os.path.realpath(path))
     check_regular(old)
-    with _locked(old), _moving(old):
+    with held_lock(old), _moving(old):
         new = _free_name(old)
         if _is_intact(old):
             settle_tap(old)
@@ -113,7 +113,7 @@ def replace_tap(
     if load_image(source).mark.is_open or wal_path(source).exists():
         raise TapError("was not closed", path=str(source), cure="start and stop it once")
     check_regular(target)
-    with _locked(target), _moving(target):
+    with held_lock(target), _moving(target):
         if target.exists() and _is_intact(target):
             settle_tap(target)
         wal_path(target).unlink(missing_ok=True)
@@ -142,7 +142,7 @@ def remove_tap(path: str | os.PathLike[str]) -> None:
         CannotCreateError, NotPermittedError, StorageError: if it cannot be removed.
     """
     name = Path(os.path.realpath(path))
-    with _locked(name), _moving(name):
+    with held_lock(name), _moving(name):
         wal_path(name).unlink(missing_ok=True)
         name.unlink()
         sync_folder(name.parent)
@@ -178,19 +178,6 @@ def _is_intact(path: Path) -> bool:
     except TapError:
         return False
     return True
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    if is_locked_here(path):
-        yield
-        return
-    lock = TapLock(path)
-    lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager

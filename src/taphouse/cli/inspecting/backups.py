@@ -13,11 +13,12 @@ from pathlib import Path
 
 from taphouse.cli.inspecting.copying import copy_closed
 from taphouse.cli.inspecting.servers import back_up, find_running
-from taphouse.errors import CannotCreateError, ConfigurationError, TapError, TaphouseError
+from taphouse.errors import CannotCreateError, ConfigurationError, TaphouseError
 from taphouse.persist import (
     TapInfo,
     TapLock,
     check_integrity,
+    find_info,
     put_in_place,
     read_info,
     read_unused,
@@ -118,7 +119,7 @@ def restore(backup: str, path: str, *, force: bool = False) -> list[str]:
     lock = TapLock(target)
     lock.acquire(wait_s=0)
     try:
-        before = _what_is_there(target)
+        before = find_info(target)
         if before is not None and not force:
             _refuse_foreign(info, before, backup, path)
         kept = _put_back(backup, target)
@@ -141,16 +142,6 @@ def _put_back(backup: str, target: Path) -> Path | None:
         return put_in_place(temporary, target, keeps=True)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _what_is_there(target: Path) -> TapInfo | None:
-    """Return what the tap that is to be replaced says, None if there is none or it is damaged."""
-    if not os.path.lexists(target):
-        return None
-    try:
-        return read_info(target)
-    except TapError:
-        return None
 
 
 def _refuse_foreign(info: TapInfo, before: TapInfo, backup: str, path: str) -> None:

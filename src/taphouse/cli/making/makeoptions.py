@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 
+from taphouse.cli.options import add_allow_module
 from taphouse.cli.parsing import Parser
 from taphouse.errors import UsageError
 
@@ -89,14 +90,7 @@ def make_parser(prog: str = "mktap") -> Parser:
         action="append",
         help="with --update: forget the stored object NAME that is not built any more (repeatable)",
     )
-    group.add_argument(
-        "--allow-module",
-        dest="allow_modules",
-        metavar="MODULE",
-        action="append",
-        help="let the tap name classes of an installed MODULE that declares no taphouse entry point"
-        " (repeatable)",
-    )
+    add_allow_module(group)
     group = parser.add_argument_group("where options come from")
     group.add_argument("--config", metavar="FILE.toml", help="read options of the type from FILE.toml")
     group.add_argument(

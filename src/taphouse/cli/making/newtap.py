@@ -22,8 +22,8 @@ from taphouse.cli.making.servers import (
     holds_secrets,
     plan_of_servers,
 )
-from taphouse.errors import TapError, UsageError
-from taphouse.persist import TapInfo, read_info
+from taphouse.errors import UsageError
+from taphouse.persist import find_info
 from taphouse.value import Value, replace
 
 __all__ = ["Wish", "append_server", "make_tap"]
@@ -131,20 +131,11 @@ def _about(path: str, app: Application, servers: Sequence[Mapping[str, Any]], pl
 def _about_state(path: str, appname: str) -> list[str]:
     """Return what to say if a server of this name has run here: its state is not what was made."""
     state = os.path.join(os.path.dirname(path), f"{appname}-shutdown.tap")
-    info = _info(state)
+    info = find_info(state)
     if info is None or info.role != "state" or info.epoch <= info.base_epoch:
         return []
     update = f"mktap --update {shlex.quote(state)} ..."
     return [f"{state} has the state of {appname}; to change its options and keep it: {update}"]
-
-
-def _info(path: str) -> TapInfo | None:
-    if not os.path.lexists(path):
-        return None
-    try:
-        return read_info(path)
-    except TapError:
-        return None
 
 
 def _next(path: str, placed: Placed) -> str:
