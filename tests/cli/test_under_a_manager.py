@@ -8,12 +8,14 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
 from cli.badinput import OTK
 from managed import FakeManager, start_with_sockets
 from playground import PATIENCE_S, Playground
+from taphouse.cli.starting.steps_live import condition_of
 
 pytestmark = pytest.mark.process
 
@@ -139,6 +141,34 @@ def test_a_loop_that_hangs_gives_no_signs_of_life(playground: Playground, manage
         assert manager.pending() == []
     child.kill()
     child.wait()
+
+
+@pytest.mark.parametrize(
+    ("late", "closed", "stopping", "text", "is_well"),
+    [
+        ("", "", False, "1 connection, epoch 7", True),
+        (
+            "the disk does not answer",
+            "",
+            False,
+            "not ready, the disk does not answer: 1 connection, epoch 7",
+            False,
+        ),
+        ("the disk does not answer", "", True, "stopping: 1 connection, epoch 7", False),
+        ("", "the disk is full", False, "not ready, the disk is full: 1 connection, epoch 7", True),
+    ],
+)
+def test_a_commit_that_is_late_is_no_sign_of_life(
+    late: str, closed: str, stopping: bool, text: str, is_well: bool
+) -> None:
+    gatekeeper = SimpleNamespace(late_because=late, closed_because=closed, total=1)
+    start = SimpleNamespace(
+        runtime=SimpleNamespace(gatekeeper=gatekeeper, is_stopping=stopping),
+        settings=SimpleNamespace(save=True),
+        store=SimpleNamespace(epoch=7),
+    )
+    found = condition_of(start)  # type: ignore[arg-type]
+    assert (found.text, found.is_well, found.is_stopping) == (text, is_well, stopping)
 
 
 def test_sockets_that_were_handed_over_are_served_and_stay_open_over_a_restart(
