@@ -23,6 +23,7 @@ __all__ = ["Condition", "Managed", "Manager", "find_manager"]
 
 _PATIENCE_MS = 1000
 _BEAT_S = 10.0
+_SHORTEST_BEAT_S = 0.01
 _AGAIN_S = 0.1
 _EXTENSION_S = 60.0
 _LONGEST_STATUS = 500
@@ -89,7 +90,7 @@ class Managed(Manager):
         channel.setblocking(False)
         self._channel = channel
         self._watchdog_s = watchdog_s
-        self._every_s = min(watchdog_s / 2, _BEAT_S) if watchdog_s else _BEAT_S
+        self._every_s = max(min(watchdog_s / 2, _BEAT_S), _SHORTEST_BEAT_S) if watchdog_s else _BEAT_S
         self._said = ""
         self._unsent: list[bytes] = []
         self._is_stopping = False
