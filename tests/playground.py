@@ -187,6 +187,10 @@ class Playground:
         self._children.append(child)
         return child
 
+    def adopt(self, child: subprocess.Popen[bytes]) -> None:
+        """End a process that was started elsewhere with ours."""
+        self._children.append(child)
+
     def _log(self) -> str:
         return "".join(f"--- {path.name}\n{path.read_text()}" for path in sorted(self.folder.glob("*.log")))
 

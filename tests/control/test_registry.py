@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from taphouse.control import NotRunningError, find_server, list_servers, register, registry_folders
-from taphouse.control.registry import open_folder
+from taphouse.control.registry import open_folder, service_folders
 from taphouse.errors import CannotCreateError, NotPermittedError, UsageError
 
 HOLDER = """
@@ -56,6 +56,27 @@ def test_root_is_found_where_root_looks_and_users_in_their_session() -> None:
     assert registry_folders({}, uid=7) == ["/run/user/7/taphouse", "/tmp/taphouse-7"]
     assert registry_folders({"XDG_RUNTIME_DIR": "relative"}, uid=7)[0] == "/run/user/7/taphouse"
     assert registry_folders({"TAPHOUSE_RUNTIME_DIR": "/x"}, uid=0) == ["/x"]
+    service = {"RUNTIME_DIRECTORY": "/run/otk:/run/other"}
+    assert registry_folders(service, uid=0)[0] == registry_folders(service, uid=7)[0] == "/run/otk/taphouse"
+
+
+def test_services_register_in_their_own_folder_and_are_found_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = tmp_path / "otk"
+    runtime.mkdir()
+    (tmp_path / "other").mkdir()
+    monkeypatch.delenv("TAPHOUSE_RUNTIME_DIR", raising=False)
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(runtime))
+    registration = register(name="otk")
+    try:
+        assert os.path.dirname(registration.entry.socket) == str(runtime / "taphouse")
+        session = {"XDG_RUNTIME_DIR": str(tmp_path)}
+        assert str(runtime / "taphouse") in service_folders(session, uid=7)
+        assert not [path for path in service_folders(session, uid=7) if "other" in path]
+        assert service_folders({**session, "TAPHOUSE_RUNTIME_DIR": "/x"}, uid=7) == []
+    finally:
+        registration.release()
 
 
 def test_an_entry_says_who_where_and_what(

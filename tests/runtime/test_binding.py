@@ -101,7 +101,7 @@ def test_a_listener_finds_its_own_sockets_among_two_on_port_0():
 
 def test_inherited_sockets_are_used_as_they_are():
     inherited = socket.create_server(("127.0.0.1", 0))
-    sockets = bind_plan([tcp(8123)], inherited={"tcp:8123": [inherited]})
+    sockets = bind_plan([tcp()], given=[("tcp-0", inherited)])
     assert sockets.bound[0].sockets == [inherited]
     sockets.close()
     assert inherited.fileno() == -1

@@ -112,6 +112,7 @@ def _listener_entry(record: Listener, label: str) -> dict[str, Any]:
         "keyfile": record.keyfile,
         "factory": label,
         "stateless": record.factory.stateless is True,
+        **({} if record.name is None else {"name": record.name}),
     }
 
 

@@ -103,6 +103,14 @@ def _add_process_options(parser: Parser, daemon: bool | None) -> None:
             default=None,
             help="stay in the foreground, log to standard output unless -l is given",
         )
+        group.add_argument(
+            "--daemon",
+            dest="daemon",
+            action="store_true",
+            default=None,
+            help="become a daemon also where a service manager has started twistd (NOTIFY_SOCKET is set),"
+            " which else means -n and no pidfile",
+        )
     group.add_argument(
         "-d",
         "--rundir",

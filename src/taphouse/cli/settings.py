@@ -8,11 +8,21 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping
 
 from taphouse.errors import UsageError
 from taphouse.value import Value
 
-__all__ = ["DEFAULT_TAP", "LIMIT_OPTIONS", "Settings", "is_python_target", "settings_from", "target_option"]
+__all__ = [
+    "DEFAULT_TAP",
+    "LIMIT_OPTIONS",
+    "Settings",
+    "is_managed",
+    "is_python_target",
+    "settings_from",
+    "state_directory",
+    "target_option",
+]
 
 DEFAULT_TAP = "twistd.tap"
 """What ``twistd`` runs when nothing else was said, as in 2002."""
@@ -104,6 +114,17 @@ class Settings(Value, kw_only=True):
         return target.removeprefix(os.path.join(self.launch_directory, ""))
 
 
+def is_managed(environment: Mapping[str, str]) -> bool:
+    """Say whether a service manager has started us, and waits to hear that we are ready."""
+    return bool(environment.get("NOTIFY_SOCKET"))
+
+
+def state_directory(environment: Mapping[str, str]) -> str:
+    """Return the folder that a service manager keeps for our state, "" for none; see systemd.exec(5)."""
+    first = environment.get("STATE_DIRECTORY", "").partition(":")[0]
+    return first if first.startswith("/") else ""
+
+
 def is_python_target(target: str) -> bool:
     """Say whether ``target`` names Python (``FILE.py``, ``FILE.py:attr``, ``module:attr``), not a tap."""
     if target.endswith(".py") or ".py:" in target:
@@ -137,6 +158,10 @@ def settings_from(options: argparse.Namespace, **more: object) -> Settings:
     if isinstance(python, str) and (python.endswith(".py") or ".py:" in python):
         values["python"] = os.path.join(launch_directory, python)
     values["launch_directory"] = launch_directory
+    if not (values.get("run_directory") or values.get("chroot")) and (folder := state_directory(os.environ)):
+        values["run_directory"] = folder
+        # Whoever starts us there does so after each boot and each crash, with the same command.
+        values.setdefault("resume", True)
     run_directory = str(values.get("run_directory") or "")
     if values.get("chroot"):
         # The run directory is meant as seen inside, "/" if none was given.

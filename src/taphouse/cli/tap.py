@@ -30,6 +30,7 @@ VERBS = {
     "get": "print one value of a tap's state",
     "set": "change one value of a stopped server's state",
     "convert": "convert a tap to JSON and back (tapconvert)",
+    "unit": "print the units with which systemd runs a tap",
     "completion": "let a shell complete commands, options and names",
     "man": "print the manual page of a command or server type",
 }

@@ -66,7 +66,7 @@ def _twistd(arguments: list[str]) -> int:
         print(version_line("twistd"))
         return 0
 
-    from taphouse.cli.settings import DEFAULT_TAP, settings_from
+    from taphouse.cli.settings import DEFAULT_TAP, is_managed, settings_from
 
     if not (options.tap or options.python or options.state):
         if not os.path.lexists(DEFAULT_TAP):
@@ -77,6 +77,9 @@ def _twistd(arguments: list[str]) -> int:
         options.tap = DEFAULT_TAP
     if options.debug:
         options.daemon = False
+    if is_managed(os.environ) and not options.daemon:
+        options.daemon = False
+        options.pidfile = options.pidfile or ""  # the manager knows who its children are
     settings = settings_from(options, command="twistd", daemon=options.daemon is not False)
 
     from taphouse.cli.starting.sequence import start_server

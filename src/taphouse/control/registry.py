@@ -2,8 +2,9 @@
 
 A folder of entries and sockets, 0700: ``/run/taphouse`` for root,
 ``$XDG_RUNTIME_DIR/taphouse`` for others, ``/tmp/taphouse-UID`` where neither can
-be had; ``$TAPHOUSE_RUNTIME_DIR`` before all.  Entries of servers that were killed
-are removed by whoever sees them.  This module must never talk to a server.
+be had; ``$TAPHOUSE_RUNTIME_DIR`` before all.  A service has ``taphouse`` in its
+``$RUNTIME_DIRECTORY``.  Entries of servers that were killed are removed by
+whoever sees them.  This module must never talk to a server.
 """
 
 from __future__ import annotations
@@ -17,7 +18,14 @@ from collections.abc import Iterator, Mapping
 from taphouse.control.entry import ENTRY_SUFFIX, SOCKET_SUFFIX, Entry, is_held, read_entry
 from taphouse.errors import NotPermittedError, TaphouseError, UsageError
 
-__all__ = ["NotRunningError", "find_server", "list_servers", "open_folder", "registry_folders"]
+__all__ = [
+    "NotRunningError",
+    "find_server",
+    "list_servers",
+    "open_folder",
+    "registry_folders",
+    "service_folders",
+]
 
 
 _UNFINISHED_S = 60.0
@@ -39,7 +47,9 @@ def registry_folders(environment: Mapping[str, str] = os.environ, *, uid: int | 
     chosen = environment.get("TAPHOUSE_RUNTIME_DIR", "")
     if chosen.startswith("/"):
         return [chosen]
-    folders = ["/run/taphouse"] if uid == 0 else []
+    service = environment.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    folders = [os.path.join(service, "taphouse")] if service.startswith("/") else []
+    folders += ["/run/taphouse"] if uid == 0 else []
     session = environment.get("XDG_RUNTIME_DIR", "")
     if uid and session.startswith("/"):
         folders.append(os.path.join(session, "taphouse"))
@@ -47,6 +57,23 @@ def registry_folders(environment: Mapping[str, str] = os.environ, *, uid: int | 
         folders.append(f"/run/user/{uid}/taphouse")
     folders.append(f"/tmp/taphouse-{uid}")  # noqa: S108  checked by open_folder
     return list(dict.fromkeys(folders))
+
+
+def service_folders(environment: Mapping[str, str] = os.environ, *, uid: int | None = None) -> list[str]:
+    """Return where services that a manager has started have registered: ``/run/NAME/taphouse``.
+
+    Every folder of that form; what is nobody's registry, or not ours to read, is for `open_folder` to say.
+    """
+    uid = os.geteuid() if uid is None else uid
+    if environment.get("TAPHOUSE_RUNTIME_DIR", "").startswith("/"):
+        return []
+    roots = ["/run", *([environment.get("XDG_RUNTIME_DIR", "")] if uid else [])]
+    found = []
+    for root in roots:
+        if root.startswith("/"):
+            with contextlib.suppress(OSError):
+                found += [os.path.join(root, name, "taphouse") for name in sorted(os.listdir(root))]
+    return [path for path in found if os.path.isdir(path)]
 
 
 def open_folder(path: str, *, create: bool = False) -> int:
@@ -94,7 +121,7 @@ def list_servers() -> list[Entry]:
     Entries of servers that are gone are removed on the way.
     """
     found: dict[str, Entry] = {}
-    for path in registry_folders():
+    for path in dict.fromkeys(registry_folders() + service_folders()):
         try:
             folder = open_folder(path)
         except (OSError, NotPermittedError):

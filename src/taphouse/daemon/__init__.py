@@ -16,12 +16,16 @@ from taphouse.lazy import lazy_door
 
 if TYPE_CHECKING:
     from taphouse.daemon.crash import write_crash_report as write_crash_report
+    from taphouse.daemon.handed import take_sockets as take_sockets
     from taphouse.daemon.identity import Identity as Identity
     from taphouse.daemon.identity import resolve_identity as resolve_identity
     from taphouse.daemon.logline import parse_level as parse_level
     from taphouse.daemon.logs import Logs as Logs
     from taphouse.daemon.logs import LogSettings as LogSettings
     from taphouse.daemon.logs import open_logs as open_logs
+    from taphouse.daemon.notify import Condition as Condition
+    from taphouse.daemon.notify import Manager as Manager
+    from taphouse.daemon.notify import find_manager as find_manager
     from taphouse.daemon.paths import check_rundir as check_rundir
     from taphouse.daemon.paths import check_trusted as check_trusted
     from taphouse.daemon.pidfile import PidFile as PidFile
@@ -52,11 +56,13 @@ __all__ = [
     "DROP_STEPS",
     "SIGNAL_TABLE",
     "Account",
+    "Condition",
     "Identity",
     "Intention",
     "Intentions",
     "LogSettings",
     "Logs",
+    "Manager",
     "PidFile",
     "ProcessInfo",
     "Profile",
@@ -69,6 +75,7 @@ __all__ = [
     "drop_privileges",
     "dump_stacks",
     "enter_chroot",
+    "find_manager",
     "find_pidfile_holder",
     "hold_signals",
     "open_logs",
@@ -79,6 +86,7 @@ __all__ = [
     "resolve_identity",
     "send_signal",
     "start_time",
+    "take_sockets",
     "wait_gone",
     "write_crash_report",
 ]
@@ -88,9 +96,11 @@ if not TYPE_CHECKING:  # a type checker knows every name; it should miss the oth
         __name__,
         {
             "crash": ["write_crash_report"],
+            "handed": ["take_sockets"],
             "identity": ["Identity", "resolve_identity"],
             "logline": ["parse_level"],
             "logs": ["Logs", "LogSettings", "open_logs"],
+            "notify": ["Condition", "Manager", "find_manager"],
             "paths": ["check_rundir", "check_trusted"],
             "pidfile": ["PidFile", "find_pidfile_holder"],
             "privileges": [

@@ -74,6 +74,11 @@ class _Formatter(logging.Formatter):
             text = f"{text[:_LONGEST_CHARACTERS]}... ({len(text)} characters)"
         return text
 
+    @staticmethod
+    def escaped(text: str) -> str:
+        """Return ``text`` without what a terminal would obey."""
+        return _escape(text)
+
     def context_of(self, record: logging.LogRecord) -> str:
         """The bracketed word; a provider that fails must not cost the line."""
         try:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import partial
 
 from taphouse.daemon.capture import LogStream
+from taphouse.daemon.journal import SOCKET, JournalFormatter, JournalSink, find_journal
 from taphouse.daemon.logfile import DEFAULT_ROTATE_BYTES, LogFile, StreamSink
 from taphouse.daemon.logline import JSONFormatter, TextFormatter
 from taphouse.daemon.logwriter import LogWriter, Sink
@@ -37,7 +38,7 @@ class LogSettings(Value):
     path: str = "-"
     """A file, ``-`` for stdout, or empty for no file (syslog alone)."""
     format: str = "text"
-    """``text`` or ``json``; syslog always gets text."""
+    """``text`` or ``json``; syslog always gets text, and the journal its own fields instead of text."""
     level: int = logging.INFO
     rotate_bytes: int = DEFAULT_ROTATE_BYTES
     keep: int = 0
@@ -45,6 +46,8 @@ class LogSettings(Value):
     syslog: bool = False
     prefix: str = "taphouse"
     syslog_path: str = "/dev/log"
+    journal_path: str = SOCKET
+    """Where the journal listens, should stdout be its stream."""
     daemon: bool = False
     """The process is detached: its terminal will be gone, its stderr follows the file."""
 
@@ -60,7 +63,9 @@ class LogSettings(Value):
 class Logs:
     """The open log; made by :func:`open_logs`."""
 
-    def __init__(self, settings: LogSettings, context: Callable[[], str]) -> None:
+    def __init__(
+        self, settings: LogSettings, context: Callable[[], str], application: Callable[[], str] = str
+    ) -> None:
         self.path = os.path.abspath(settings.path) if settings.path not in ("", "-") else settings.path
         """The absolute path of the file, ``-``, or empty."""
         self._handlers: list[_WriterHandler] = []
@@ -68,7 +73,13 @@ class Logs:
             if settings.syslog:
                 sink = SyslogSink(settings.prefix, path=settings.syslog_path)
                 self._add(sink, TextFormatter(context, with_time=False))
-            if settings.path:
+            journal = self._journal(settings)
+            if journal is not None:
+                identifier = application() or settings.prefix
+                self._handlers.append(
+                    _JournalHandler(journal, JournalFormatter(context, application, identifier))
+                )
+            elif settings.path:
                 make = JSONFormatter if settings.format == "json" else TextFormatter
                 self._add(self._file_or_stdout(settings), make(context))
         except BaseException:
@@ -130,6 +141,14 @@ class Logs:
             return StreamSink(1)
         return LogFile(settings.path, rotate_bytes=settings.rotate_bytes, keep=settings.keep)
 
+    @staticmethod
+    def _journal(settings: LogSettings) -> JournalSink | None:
+        """Return the journal if our standard output is nothing else."""
+        if settings.path != "-" or settings.format != "text":
+            return None
+        sys.stdout.flush()
+        return find_journal(os.environ, 1, path=settings.journal_path)
+
     def _take_over(self, level: int) -> None:
         root = logging.getLogger()
         self._old_handlers, self._old_level = list(root.handlers), root.level
@@ -160,18 +179,24 @@ class Logs:
                 handler.writer.call_soon(handler.sink.follow_with_stdio)
 
 
-def open_logs(settings: LogSettings, *, context: Callable[[], str] = lambda: "-") -> Logs:
+def open_logs(
+    settings: LogSettings,
+    *,
+    context: Callable[[], str] = lambda: "-",
+    application: Callable[[], str] = str,
+) -> Logs:
     """Open the log; its first line is "Log opened.".
 
     Args:
         settings: where and how.
         context: returns the bracketed word of a line; asked on the thread that logs.
+        application: returns the application's name, "" while it is not known; the journal keeps it.
 
     Raises:
         CannotCreateError, NotPermittedError, ConfigurationError: the file or the syslog daemon
             cannot be had; nothing has changed then.
     """
-    logs = Logs(settings, context)
+    logs = Logs(settings, context, application)
     logging.getLogger("taphouse").info("Log opened.")
     return logs
 
@@ -186,10 +211,23 @@ class _WriterHandler(logging.Handler):
         self.setFormatter(formatter)
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = self.format(record) + "\n"
-        self.writer.put(text.encode("utf-8", "backslashreplace"), record.levelno)
+        self.writer.put(self.encoded(record), record.levelno)
+
+    def encoded(self, record: logging.LogRecord) -> bytes:
+        """Return what the sink is to get."""
+        return (self.format(record) + "\n").encode("utf-8", "backslashreplace")
 
     def _lost_line(self, lost: int) -> bytes:
         text = f"{lost} log records were lost: they came faster than they could be written"
-        record = logging.LogRecord("taphouse", logging.WARNING, "", 0, text, None, None)
-        return (self.format(record) + "\n").encode()
+        return self.encoded(logging.LogRecord("taphouse", logging.WARNING, "", 0, text, None, None))
+
+
+class _JournalHandler(_WriterHandler):
+    """The same, with fields instead of a line."""
+
+    def __init__(self, sink: Sink, formatter: JournalFormatter) -> None:
+        super().__init__(sink, formatter)
+        self._fields = formatter.fields
+
+    def encoded(self, record: logging.LogRecord) -> bytes:
+        return self._fields(record)

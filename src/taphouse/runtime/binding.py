@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from taphouse.errors import AddressError, ConfigurationError, NotPermittedError
+from taphouse.runtime.given import assign_sockets
 from taphouse.runtime.tls import make_server_context
 from taphouse.runtime.unixpaths import bind_path, remove_path
 from taphouse.value import Value, field
@@ -83,28 +84,36 @@ class Sockets(Value, frozen=False):
 
 
 def bind_plan(
-    listeners: Iterable[Mapping[str, Any]], *, inherited: Mapping[str, Sequence[socket.socket]] | None = None
+    listeners: Iterable[Mapping[str, Any]], *, given: Sequence[tuple[str, socket.socket]] = ()
 ) -> Sockets:
     """Bind all listeners of a plan, or none.
 
     Args:
-        listeners: the plan's entries: kind, interface, port, path, mode, backlog, certfile, keyfile, label.
-        inherited: label -> sockets that somebody else bound for us and that are used as they are.
+        listeners: the plan's entries: kind, interface, port, path, mode, backlog, certfile, keyfile, label,
+            name.
+        given: name and socket of what somebody else bound for us; used as it is, and ours from now on.
 
     Raises:
         AddressError: a port or path is busy or not of this machine (named).
         NotPermittedError: a port or path is not ours to bind (named).
-        ConfigurationError: a certificate or key cannot be used (named).
+        ConfigurationError: a certificate or key cannot be used, or a given socket fits no listener (named).
     """
     sockets = Sockets()
+    entries = list(listeners)
     try:
-        for entry in listeners:
-            given = (inherited or {}).get(str(entry.get("label", "")))
-            sockets.bound.append(bind_listener(entry, inherited=given))
+        assigned = assign_sockets(entries, given, _hosts_of) if given else {}
+        for position, entry in enumerate(entries):
+            sockets.bound.append(bind_listener(entry, inherited=assigned.get(position)))
     except BaseException:
         sockets.close()
+        for _, sock in given:
+            sock.close()
         raise
     return sockets
+
+
+def _hosts_of(interface: str) -> list[str]:
+    return [host for _, host in _targets(interface, 0)]
 
 
 def bind_listener(entry: Mapping[str, Any], *, inherited: Sequence[socket.socket] | None = None) -> Bound:
@@ -123,7 +132,10 @@ def bind_listener(entry: Mapping[str, Any], *, inherited: Sequence[socket.socket
         tls = make_server_context(str(entry["certfile"]), entry.get("keyfile") or None)
     bound = Bound((kind, interface, port, path), label, [], tls, backlog=backlog)
     if inherited:
+        # A UNIX path stays when we go: it is not ours, so it has no identity here.
         bound.sockets.extend(inherited)
+        # Who connects while we are restarted waits in this queue.
+        bound.backlog = max(backlog, socket.SOMAXCONN)
         for sock in inherited:
             sock.setblocking(False)
     elif kind == "unix":

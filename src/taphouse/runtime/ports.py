@@ -99,7 +99,10 @@ class Port(CrowdOwner):
             arguments: dict[str, Any] = {"sock": sock, "backlog": _ACCEPT_AT_ONCE}
             if self.bound.tls is not None:
                 arguments.update(ssl=self.bound.tls, ssl_handshake_timeout=tls_handshake_s or None)
-            create = loop.create_unix_server if self.bound.key[0] == "unix" else loop.create_server
+            is_unix = self.bound.key[0] == "unix"
+            create = loop.create_unix_server if is_unix else loop.create_server
+            if is_unix and sys.version_info >= (3, 13):
+                arguments["cleanup_socket"] = False  # `Bound` knows whose path it is
             # In a fresh context: what a client causes is not what the runtime does.
             task = loop.create_task(create(self._make, **arguments), context=Context())
             self._servers.append(await task)

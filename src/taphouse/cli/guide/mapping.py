@@ -37,7 +37,9 @@ EXPECTED = {
     "PATH": Expected(known="state"),
     "TAP": _TAPS,
     "USER": Expected(known="users"),
-    **dict.fromkeys(("MODE", "MODULE", "N", "NAME", "SIZE", "TEXT", "TIME", "TYPE", "VALUE"), ANYTHING),
+    **dict.fromkeys(
+        ("MODE", "MODULE", "N", "NAME", "SIZE", "TEXT", "TIME", "TYPE", "UNIT", "VALUE"), ANYTHING
+    ),
 }
 """What our own commands expect where their help says so."""
 

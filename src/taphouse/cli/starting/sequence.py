@@ -29,6 +29,7 @@ from taphouse.cli.starting.steps_state import (
     prepare_chroot,
     read_plan_and_lock,
 )
+from taphouse.daemon import find_manager, take_sockets
 from taphouse.errors import InternalError, TaphouseError
 
 __all__ = ["IN_LOOP", "SEQUENCE", "prepare", "run_sequence", "start_server"]
@@ -79,6 +80,7 @@ def run_sequence(start: Start) -> int:
         with start.undo:
             try:
                 _relax_collector(start)
+                _meet_manager(start)
                 prepare(start, SEQUENCE)
                 code = _serve(start)
             except BaseException as error:
@@ -92,13 +94,27 @@ def run_sequence(start: Start) -> int:
     except BaseException as error:
         if isinstance(error, SystemExit) and start.runtime is not None:
             # Application code that calls sys.exit() inside of the loop has crashed the server.
-            raise InternalError(
-                f"the loop was left by sys.exit({error.code!r})", cure="see the log"
-            ) from error
+            crash = InternalError(f"the loop was left by sys.exit({error.code!r})", cure="see the log")
+            start.manager.failed(*describe_error(crash))
+            raise crash from error
+        if not isinstance(error, SystemExit | KeyboardInterrupt):
+            start.manager.failed(*describe_error(error), error)
         if not start.readiness.is_detached or isinstance(error, SystemExit):
             raise
         line, code = describe_error(error, hint=f"see {start.log_path}" if start.logs is not None else "")
         return start.readiness.failed(line, code=code)
+    finally:
+        start.manager.close()
+
+
+def _meet_manager(start: Start) -> None:
+    """Find the service manager that has started us, and take the sockets that it has opened."""
+    start.manager = find_manager(os.environ)
+    if start.manager.problem:
+        start.notes.append(start.manager.problem)
+    start.given = take_sockets(os.environ)
+    for _, sock in start.given:
+        start.undo.callback(sock.close)
 
 
 def _relax_collector(start: Start) -> None:
@@ -117,14 +133,14 @@ def _relax_collector(start: Start) -> None:
 def prepare(start: Start, steps: tuple[tuple[str, str, Step], ...]) -> None:
     """Take the steps before the loop runs."""
     for _number, what, step in steps:
-        start.readiness.step(what)
+        start.step(what)
         step(start)
 
 
 async def go_live(start: Start) -> None:
     """Take the steps inside of the loop."""
     for _number, what, step in IN_LOOP:
-        start.readiness.step(what)
+        start.step(what)
         taken = step(start)
         if taken is not None:
             await taken
@@ -147,6 +163,7 @@ async def _live(start: Start) -> int:
     start.collector.close()
     assert start.runtime is not None
     code = await start.runtime.wait_stopped()
+    start.manager.leave()
     if start.control is not None:
         await start.control.close()
     if start.runtime.failure is not None:

@@ -11,11 +11,12 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from taphouse.cli.settings import Settings
-from taphouse.daemon import Readiness
+from taphouse.daemon import Manager, Readiness
 from taphouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import asyncio
+    import socket
 
     from taphouse.app import Application
     from taphouse.cli.starting.choosing import Choice
@@ -50,6 +51,10 @@ class Start:
         self.collector = ExitStack()
         """Puts the garbage collector back to its usual pace."""
         self.readiness = Readiness()
+        self.manager = Manager()
+        """The service manager that has started us, if one has."""
+        self.given: list[tuple[str, socket.socket]] = []
+        """Sockets that it has opened for us, with their names."""
         self.logs: Logs | None = None
         self.pidfile: PidFile | None = None
         self.identity: Identity | None = None
@@ -68,6 +73,11 @@ class Start:
         self.registration: Registration | None = None
         self.control: ControlServer | None = None
         self.tasks: set[asyncio.Task[None]] = set()
+
+    def step(self, text: str) -> None:
+        """Say what is being done, to whoever waits."""
+        self.readiness.step(text)
+        self.manager.status(text)
 
     @property
     def name(self) -> str:

@@ -16,8 +16,9 @@ from taphouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from taphouse.control import Actions
+    from taphouse.daemon import Condition
 
-__all__ = ["say_ready", "start_runtime"]
+__all__ = ["begin_stop", "condition_of", "say_ready", "start_runtime"]
 
 
 async def start_runtime(start: Start) -> None:
@@ -35,6 +36,7 @@ async def start_runtime(start: Start) -> None:
         sockets=start.sockets,
         limits=Limits(**settings.limits()),  # type: ignore[arg-type]
         durability=settings.durability,
+        on_ready=lambda _is_ready: start.manager.look(),
     )
     if settings.owns_process:
         _handle_signals(start)
@@ -92,7 +94,28 @@ async def say_ready(start: Start) -> None:
         await start.control.start()
     if start.readiness.is_detached and start.logs is not None:
         start.logs.redirect_stdio()
+    assert start.loop is not None
+    start.manager.ready(condition_of(start).text)
+    start.manager.attend(start.loop, lambda: condition_of(start))
     start.readiness.ready(keep_stdio=start.log_path != "-" and not start.settings.syslog)
+
+
+def condition_of(start: Start) -> Condition:
+    """Return what a service manager is told of a server that runs."""
+    from taphouse.daemon import Condition
+
+    runtime = start.runtime
+    assert runtime is not None
+    late, closed = runtime.gatekeeper.late_because, runtime.gatekeeper.closed_because
+    count = runtime.gatekeeper.total
+    words = [f"{count} connection{'s' if count != 1 else ''}"]
+    if start.settings.save and start.store is not None:
+        words.append(f"epoch {start.store.epoch}")
+    else:
+        words.append("nothing is saved")
+    head = "stopping: " if runtime.is_stopping else f"not ready, {late or closed}: " if late or closed else ""
+    # A disk that does not answer is no better than a loop that does not turn.
+    return Condition(head + ", ".join(words), is_well=not late, is_stopping=runtime.is_stopping)
 
 
 def _actions(start: Start) -> Actions:

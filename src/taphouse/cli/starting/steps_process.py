@@ -49,6 +49,7 @@ def become_daemon(start: Start) -> None:
     if settings.daemon:
         command = settings.command.partition(" ")[0]
         start.readiness = detach(command, log_path=start.log_path if start.paths_are_known else "")
+        start.manager.forked()
     umask = _DAEMON_UMASK if settings.daemon and settings.umask is None else settings.umask
     if umask is not None:
         start.undo.callback(os.umask, os.umask(umask))
@@ -69,7 +70,7 @@ def open_log(start: Start) -> None:
         start.pidfile = PidFile(start.pidfile_path)
         start.pidfile.acquire(wait_s=_PIDFILE_WAIT_S)
         start.undo.callback(start.pidfile.release)
-    start.logs = open_logs(_log_settings(start), context=current_context)
+    start.logs = open_logs(_log_settings(start), context=current_context, application=lambda: start.name)
     start.undo.callback(start.logs.close)
     command = settings.command.partition(" ")[0]
     name = command if command in ("twistd", "tap") else "taphouse"

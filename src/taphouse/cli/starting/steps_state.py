@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ __all__ = ["bind_ports", "load_application", "open_store", "prepare_chroot", "re
 
 _log = logging.getLogger("taphouse")
 _HAS_RUN = "_v_has_run"
+_PATIENCE_S = 60.0
+_SLOWEST_BYTES_PER_S = 1_000_000
+"""On the slowest disk and processor that are taken for alive."""
 
 
 def read_plan_and_lock(start: Start) -> None:
@@ -45,7 +49,8 @@ def bind_ports(start: Start) -> None:
         _take_code(start)
     from taphouse.runtime import bind_plan
 
-    start.sockets = bind_plan(start.plan["listeners"])
+    start.sockets = bind_plan(start.plan["listeners"], given=start.given)
+    start.given = []
     start.undo.callback(start.sockets.close)
 
 
@@ -71,8 +76,19 @@ def _open(start: Start) -> None:
 
     assert start.choice is not None
     choice = start.choice
+    start.manager.extend(_patience_s(choice.state, choice.seed))
     start.store = open_chosen(replace(choice, state=start.inside(choice.state) if choice.state else ""))
     start.undo.callback(start.store.abandon)
+
+
+def _patience_s(*paths: str) -> float:
+    """Return how long these files, and what is beside them, may take to be read, repaired and thawed."""
+    total = 0
+    for path in filter(None, paths):
+        for suffix in ("", "-wal"):
+            with suppress(OSError):
+                total += os.path.getsize(path + suffix)
+    return _PATIENCE_S + total / _SLOWEST_BYTES_PER_S
 
 
 def load_application(start: Start) -> None:
@@ -96,6 +112,7 @@ def load_application(start: Start) -> None:
             drop=settings.drop,
         )
     start.loaded = loaded
+    start.manager.extend(_patience_s())  # the first commit is still to come
     raw_state(loaded.application)[_HAS_RUN] = True
     start.application = loaded.application
     for line in loaded.notes:
@@ -171,7 +188,7 @@ def _lock(start: Start, path: str) -> None:
     from taphouse.persist import check_place
 
     start.notes.extend(filter(None, [check_place(Path(os.path.realpath(path)).parent)]))
-    start.undo.callback(take_lock(path, on_wait=start.readiness.step).release)
+    start.undo.callback(take_lock(path, on_wait=start.step).release)
 
 
 def _check_account(start: Start) -> None:
