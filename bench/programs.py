@@ -20,8 +20,9 @@ from pathlib import Path
 
 from bench.contestant import BenchError, Unavailable
 from bench.cores import on_cores
+from bench.ports import free_port
 from bench.process import Running, serving
-from bench.workshop import Workshop, free_port
+from bench.workshop import Workshop
 
 TRACE = "syncs"
 SYNC_CALLS = ("fsync", "fdatasync", "sync_file_range", "msync", "syncfs", "sync")

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import random
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -136,19 +134,3 @@ def _must(command: list[str]) -> None:
     if made.returncode:
         said = (made.stderr.strip() or made.stdout.strip()).splitlines()
         raise Unavailable(f"the peers cannot be installed: {said[-1] if said else ' '.join(command)}")
-
-
-def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listens on now.
-
-    It lies below Linux's range for outgoing ports (32768 and up): polling a port inside that range until it
-    accepts ends, now and then, in a connection to itself.
-    """
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port

@@ -9,7 +9,6 @@ from __future__ import annotations
 import compileall
 import functools
 import os
-import random
 import re
 import secrets
 import select
@@ -24,22 +23,14 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from bench.ports import free_port
+
 TOP = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 MARK = "TAPHOUSE_PLAYGROUND"
 _NOT_PASSED_ON = ("COV_", "PYTEST_", "PYTHONPYCACHEPREFIX")
 PATIENCE_S = 30.0
 """How long anything may take on a busy machine before a test gives up; passing tests never wait for it."""
-
-
-def free_port() -> int:
-    """Return a port nobody listens on, outside of the range that outgoing connections use."""
-    while True:
-        port = random.SystemRandom().randrange(15000, 32000)
-        with socket.socket(socket.AF_INET6) as probe, suppress(OSError):
-            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            probe.bind(("::", port))
-            return port
 
 
 @functools.cache

@@ -17,8 +17,9 @@ from bench.comparison import Comparison, Goal, Metric
 from bench.contestant import BenchError, Contestant, Sample, Unavailable, afresh
 from bench.cores import on_cores
 from bench.group import Group
+from bench.ports import free_port
 from bench.process import serving
-from bench.workshop import SERVERS, Workshop, free_port
+from bench.workshop import SERVERS, Workshop
 
 SETTLING, COUNTED = 100, 4900
 DESCRIPTORS = SETTLING + COUNTED + 500

@@ -20,10 +20,11 @@ from bench.contestant import Contestant, Measure, Sample
 from bench.cores import on_cores
 from bench.generators import generate
 from bench.group import Group
+from bench.ports import free_port
 from bench.process import Running, serving, started, wait_accepting
 from bench.programs import require_command
 from bench.shared import Shared
-from bench.workshop import HERE, SERVERS, Workshop, free_port
+from bench.workshop import HERE, SERVERS, Workshop
 
 CLIENTS, STREAMS = 50, 8
 WARM_S, SAMPLE_S = 0.05, 0.2

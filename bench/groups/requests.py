@@ -18,8 +18,9 @@ from bench.comparison import Comparison, Goal, Metric
 from bench.contestant import BenchError, Contestant, Measure, Sample
 from bench.cores import on_cores
 from bench.group import Group
+from bench.ports import free_port
 from bench.process import Running, serving
-from bench.workshop import SERVERS, Workshop, free_port
+from bench.workshop import SERVERS, Workshop
 
 CONNECTIONS = 50
 REQUEST_BYTES = 32

@@ -18,8 +18,9 @@ from bench.comparison import Comparison, Goal, Metric
 from bench.contestant import BenchError, Contestant, Sample, afresh
 from bench.cores import on_cores
 from bench.group import Group
+from bench.ports import free_port
 from bench.process import Running, accepts, end_process, last_words, started, wait_accepting, wait_ended
-from bench.workshop import SERVERS, Workshop, free_port
+from bench.workshop import SERVERS, Workshop
 
 FOREGROUND, SOURCE, DAEMON = "taphouse twistd -n -f", "taphouse twistd -n -y", "taphouse twistd -f"
 TWISTED, TWISTED_DAEMON = "Twisted twistd -n -y", "Twisted twistd -y"

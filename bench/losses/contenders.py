@@ -14,8 +14,9 @@ from pathlib import Path
 from bench.contestant import BenchError, Unavailable
 from bench.losses.clients import Language, http, resp, take_one
 from bench.losses.powercut import Disk
+from bench.ports import free_port
 from bench.process import STOP_LIMIT_S, wait_accepting
-from bench.workshop import Workshop, free_port
+from bench.workshop import Workshop
 
 __all__ = ["CONTENDERS", "Contender", "Place"]
 

@@ -10,8 +10,9 @@ import threading
 import pytest
 from bench.contestant import BenchError
 from bench.cores import available_cores
+from bench.ports import free_port
 from bench.process import serving
-from bench.workshop import HERE, SERVERS, Workshop, free_port
+from bench.workshop import HERE, SERVERS, Workshop
 
 pytestmark = pytest.mark.process
 

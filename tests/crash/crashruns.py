@@ -19,9 +19,10 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.ports import free_port
 from crashrecovery import memory_folder
 
-from playground import PATIENCE_S, free_port
+from playground import PATIENCE_S
 
 __all__ = ["Load", "Run", "build_tracer", "trace"]
 

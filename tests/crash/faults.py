@@ -18,9 +18,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.ports import free_port
 from crashrecovery import STATE, memory_folder
 
-from playground import PATIENCE_S, free_port
+from playground import PATIENCE_S
 
 __all__ = ["Fault", "Life", "Place", "build_shim"]
 

@@ -11,6 +11,7 @@ import socket
 import weakref
 
 import pytest
+from bench.ports import free_port
 
 from makers import forwards
 from makers.forwards import forwarding, run_on, until
@@ -303,16 +304,11 @@ async def passages(forward):
 # --- targets that are not there -----------------------------------------------------------------
 
 
-def unused_port():
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()[1]
-
-
 def test_a_target_that_refuses_resets_its_clients_and_is_named_once_for_all_of_them(run, caplog):
     caplog.set_level(logging.INFO)
 
     async def main():
-        async with forwarding(unused_port()) as forward:
+        async with forwarding(free_port()) as forward:
             for _ in range(30):
                 client = await forward.client()
                 with pytest.raises(ConnectionResetError):

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.ports import free_port
 from certificates import CERTIFICATE, KEY
 
-from playground import PATIENCE_S, free_port
+from playground import PATIENCE_S
 
 __all__ = ["USER", "running_postgres"]
 

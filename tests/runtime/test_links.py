@@ -6,6 +6,7 @@ import asyncio
 import socket
 
 import pytest
+from bench.ports import free_port
 
 from taphouse.app import Application, ClientFactory, Protocol, Retry
 from taphouse.runtime import Connection, Limits, Runtime, make_server_context
@@ -54,11 +55,6 @@ class Server:
         assert await reader.readexactly(5) == b"hello"
         self.clients.put_nowait(writer)
         self.hold = reader
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()[1]
 
 
 async def until(condition):
