@@ -60,6 +60,18 @@ def _open_to_all(path: Path) -> bool:
     return all(folder.stat().st_mode & 0o005 == 0o005 for folder in (path, *path.parents))
 
 
+def _end(pid: int) -> None:
+    """Kill a process that need not be our child, and wait until its ports and files are let go of."""
+    process = os.pidfd_open(pid)
+    try:
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+        gone = select.poll()
+        gone.register(process, select.POLLIN)
+        assert gone.poll(PATIENCE_S * 1000), f"process {pid} does not end"
+    finally:
+        os.close(process)
+
+
 class Playground:
     """A fresh folder, and the commands typed in it.
 
@@ -285,7 +297,7 @@ class Playground:
         """End what still runs, by process id, and remove the folder."""
         for pid in self.running():
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                _end(pid)
         for child in self._children:
             with child:
                 child.kill()
