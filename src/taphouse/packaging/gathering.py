@@ -22,18 +22,10 @@ from taphouse.packaging.about import Part
 from taphouse.packaging.elf import ELF_MAGIC, Elf, read_elf
 from taphouse.packaging.environment import Environment, is_editable
 from taphouse.packaging.tree import Tree
+from taphouse.packaging.trimming import is_needless, is_notice, license_of, tags_of, without_interpreter
 
 __all__ = ["add_distribution", "add_module", "compiled_files", "find_build_paths", "split_modules"]
 
-_NEEDLESS: Final = (
-    ".pyc", ".pyo", ".pyx", ".pxd", ".pxi", ".pyi", ".c", ".cc", ".cpp", ".h", ".hpp", ".pth", ".a",
-    ".egg-link",
-)  # fmt: skip
-_NEEDLESS_NAMES: Final = {
-    "RECORD", "RECORD.jws", "INSTALLER", "REQUESTED", "direct_url.json", "top_level.txt", "py.typed",
-    "zip-safe", "SOURCES.txt", "installed-files.txt",
-}  # fmt: skip
-_LICENSES: Final = re.compile(r"(?:licen[cs]e|copying|notice|copyright)", re.IGNORECASE)
 _PYTHONS_OWN: Final = frozenset(sys.stdlib_module_names) | {"__main__", "__mp_main__"}
 
 
@@ -77,11 +69,12 @@ def add_distribution(tree: Tree, folder: str, found: Distribution) -> Part:
     for file in sorted(found.files, key=str):
         if _is_outside(file):
             continue
-        if ".dist-info" in file.parts[0] and (_LICENSES.match(file.name) or "licenses" in file.parts[1:-1]):
+        if is_notice(file.parts):
             texts.append((file.name, _content(found, file, name).decode("utf-8", "replace")))
-        elif not _is_needless(file.parts):
-            _add(tree, f"{folder}/{file}", _without_interpreter(str(file), _content(found, file, name)))
-    return Part(name, found.version, _license(found), tuple(texts), _tags(found))
+        elif not is_needless(file.parts):
+            _add(tree, f"{folder}/{file}", without_interpreter(str(file), _content(found, file, name)))
+    tags = tags_of(found.read_text("WHEEL") or "")
+    return Part(name, found.version, license_of(found.metadata), tuple(texts), tags)
 
 
 def add_module(tree: Tree, folder: str, module: str, path: Sequence[str]) -> None:
@@ -159,12 +152,6 @@ def _is_outside(file: PackagePath) -> bool:
     return file.parts[0] in {"..", "/"} or ".." in file.parts
 
 
-def _is_needless(parts: Sequence[str]) -> bool:
-    if "__pycache__" in parts or parts[0] == "bin":
-        return True
-    return parts[-1].endswith(_NEEDLESS) or parts[-1] in _NEEDLESS_NAMES
-
-
 def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "__pycache__"
 
@@ -186,17 +173,6 @@ def _content(found: Distribution, file: PackagePath, name: str) -> bytes:
     return content
 
 
-def _without_interpreter(path: str, content: bytes) -> bytes:
-    """Return a module without its ``#!`` line, which names an interpreter of the building machine.
-
-    The line stays, so that tracebacks count as they did.
-    """
-    if not path.endswith(".py") or not content.startswith(b"#!"):
-        return content
-    end = content.find(b"\n")
-    return b"#" + (content[end:] if end >= 0 else b"")
-
-
 def _add(tree: Tree, path: str, content: bytes) -> None:
     if path in tree and tree[path].content == content:
         return  # the same __init__.py of a namespace that several distributions share
@@ -213,26 +189,8 @@ def _add_source(tree: Tree, path: str, source: str) -> None:
             content = file.read()
     except OSError as error:
         _tell(error)
-    _add(tree, path, _without_interpreter(path, content))
+    _add(tree, path, without_interpreter(path, content))
 
 
 def _tell(error: OSError) -> NoReturn:
     raise ConfigurationError(f"{error.filename}: cannot be read: {error.strerror}") from error
-
-
-def _license(found: Distribution) -> str:
-    said = found.metadata
-    for field in ("License-Expression", "License"):
-        text = str(said[field] or "").strip()
-        if text and "\n" not in text and text != "UNKNOWN":
-            return text
-    classes = [
-        line.rpartition("::")[2].strip() for line in said.get_all("Classifier") or () if "License ::" in line
-    ]
-    return " and ".join(classes)
-
-
-def _tags(found: Distribution) -> tuple[str, ...]:
-    """Return the tags of the wheel, each of ``cp311.cp312-abi3-any`` one by one."""
-    text = found.read_text("WHEEL") or ""
-    return tuple(line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("Tag:"))
