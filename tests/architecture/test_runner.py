@@ -182,9 +182,8 @@ def test_missing_tools_of_the_tests_are_named_and_nothing_is_skipped(machine):
 
 
 def test_a_machine_that_does_not_know_localhost_is_told_before_any_test(machine):
-    for tool in re.findall(r"command -v (\S+)", (TOP / "run").read_text()):
-        if tool != "apt-get":
-            machine.add(tool, "#!/bin/sh\n")
+    for tool in ["initdb", *re.findall(r"(?<=[ (])([a-z-]+):[a-z0-9-]+", (TOP / "run").read_text())]:
+        machine.add(tool, "#!/bin/sh\n")
     done = machine.with_python().can("has_venv", "has_pip", "lacks_localhost").run("test")
     assert done.returncode == 69
     assert "127.0.0.1 localhost" in done.stderr
