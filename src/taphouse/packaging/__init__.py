@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from taphouse.packaging.profiles import PROFILES as PROFILES
     from taphouse.packaging.profiles import choose_profile as choose_profile
     from taphouse.packaging.sbom import sbom_text as sbom_text
+    from taphouse.packaging.sources import PartsSource as PartsSource
+    from taphouse.packaging.sources import RunningEnvironment as RunningEnvironment
     from taphouse.packaging.tarball import gzipped as gzipped
     from taphouse.packaging.tarball import write_tar as write_tar
     from taphouse.packaging.tree import Node as Node
@@ -68,6 +70,8 @@ __all__ = [
     "Environment",
     "Node",
     "Part",
+    "PartsSource",
+    "RunningEnvironment",
     "Tree",
     "UnitSettings",
     "Upkeep",
@@ -140,6 +144,7 @@ if not TYPE_CHECKING:  # a type checker knows every name; it should miss the oth
             "paragraph": ["format_paragraph"],
             "profiles": ["PROFILES", "choose_profile"],
             "sbom": ["sbom_text"],
+            "sources": ["PartsSource", "RunningEnvironment"],
             "tarball": ["gzipped", "write_tar"],
             "tree": ["Node", "Tree"],
             "units": ["UnitSettings", "make_units"],
