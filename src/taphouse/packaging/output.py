@@ -74,6 +74,10 @@ class _Told:
     def tell(self) -> int:
         return self._file.tell()
 
+    def truncate(self) -> int:
+        with _told_of(self._final):
+            return self._file.truncate()
+
 
 @contextmanager
 def _told_of(final: str) -> Iterator[None]:

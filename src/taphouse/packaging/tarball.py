@@ -1,7 +1,8 @@
 """Tarball: a tree as a tar archive whose bytes depend on nothing but the tree and one time.
 
-GNU format, names sorted and beginning with ``./``, everything root's.  xz and
-gzip are told everything that they would else choose by themselves.  This module
+GNU format, names sorted and beginning with ``./``, everything root's unless
+somebody else is named.  xz and gzip are told everything that they would else
+choose by themselves.  This module
 must never know what the archive is for.
 """
 
@@ -12,7 +13,7 @@ import hashlib
 import io
 import lzma
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from typing import BinaryIO, Final
 
@@ -44,7 +45,15 @@ def check_epoch(epoch: int) -> int:
     return epoch
 
 
-def write_tar(tree: Tree, file: BinaryIO, epoch: int, sums: dict[str, str] | None = None) -> None:
+def write_tar(
+    tree: Tree,
+    file: BinaryIO,
+    epoch: int,
+    sums: dict[str, str] | None = None,
+    *,
+    owners: Mapping[str, int] | None = None,
+    leave_out: Container[str] = (),
+) -> None:
     """Write ``tree`` as an uncompressed tar archive.
 
     Args:
@@ -52,6 +61,8 @@ def write_tar(tree: Tree, file: BinaryIO, epoch: int, sums: dict[str, str] | Non
         file: where to.
         epoch: time of every file, seconds since 1970.
         sums: path -> MD5 that the content of each file must have, if it was read before.
+        owners: path -> user and group, by number, of what is not root's.
+        leave_out: paths that the archive does not hold; what lies in them it does.
 
     Raises:
         ConfigurationError: a file that is copied has changed since it was added or summed.
@@ -59,7 +70,9 @@ def write_tar(tree: Tree, file: BinaryIO, epoch: int, sums: dict[str, str] | Non
     with tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT, encoding="utf-8") as archive:
         archive.addfile(_info("./", Node(0o755), epoch))
         for path, node in tree:
-            info = _info(f"./{path}", node, epoch)
+            if path in leave_out:
+                continue
+            info = _info(f"./{path}", node, epoch, (owners or {}).get(path, 0))
             if not node.is_file:
                 archive.addfile(info)
                 continue
@@ -71,11 +84,12 @@ def write_tar(tree: Tree, file: BinaryIO, epoch: int, sums: dict[str, str] | Non
                 )
 
 
-def _info(name: str, node: Node, epoch: int) -> tarfile.TarInfo:
+def _info(name: str, node: Node, epoch: int, owner: int = 0) -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
     info.mtime = epoch
-    info.uid = info.gid = 0
-    info.uname = info.gname = "root"
+    info.uid = info.gid = owner
+    # A name would count before the number, on a machine where somebody else has it.
+    info.uname = info.gname = "" if owner else "root"
     info.mode = node.mode
     if node.target:
         info.type, info.linkname = tarfile.SYMTYPE, node.target

@@ -113,6 +113,14 @@ class Tree:
             raise ConfigurationError(f"/{path}: cannot be a link to {target!r:.100}")
         self._add(path, Node(0o777, target=target))
 
+    def add_node(self, path: str, node: Node) -> None:
+        """Add what is in another tree.
+
+        Raises:
+            ConfigurationError: the path is not allowed, or something else is there.
+        """
+        self._add(path, node)
+
     def _add(self, path: str, node: Node) -> None:
         parts = _parts(path)
         name = "/".join(parts)
