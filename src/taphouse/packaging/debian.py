@@ -165,9 +165,8 @@ def python_dependency(tags: Iterable[str]) -> tuple[str, str]:
         if match["major"] != "3" or not match["minor"]:
             continue
         version = (3, int(match["minor"]))
-        if abi in {"none", "abi3"}:
-            if abi == "abi3":
-                oldest = max(oldest, version)
+        if abi == "abi3" or (abi == "none" and match["python"] == "py"):
+            oldest = max(oldest, version)
             continue
         if abi.endswith("t") or "d" in abi.removeprefix("cp"):
             raise ConfigurationError(
