@@ -12,7 +12,7 @@ from taphouse.packaging.tarball import check_epoch
 from taphouse.packaging.versions import check_version
 from taphouse.value import Value
 
-__all__ = ["About", "Part"]
+__all__ = ["About", "Part", "SystemPackage"]
 
 
 class Part(Value):
@@ -31,6 +31,20 @@ class Part(Value):
     license: str = ""
     texts: tuple[tuple[str, str], ...] = ()
     tags: tuple[str, ...] = ()
+
+
+class SystemPackage(Value):
+    """A package of a Linux distribution that lies in an image.
+
+    Args:
+        name: its own.
+        version: the distribution's.
+        architecture: ``amd64``, ``all``.
+    """
+
+    name: str
+    version: str
+    architecture: str = ""
 
 
 class About(Value, kw_only=True):

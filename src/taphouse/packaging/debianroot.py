@@ -14,11 +14,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from taphouse.errors import ConfigurationError
+from taphouse.packaging.about import SystemPackage
 from taphouse.packaging.debreading import control_text, open_data
 from taphouse.packaging.tree import Tree
-from taphouse.value import Value
 
-__all__ = ["GROUP", "NSSWITCH", "PASSWD", "SystemPackage", "add_debian_root", "read_packages"]
+__all__ = ["GROUP", "NSSWITCH", "PASSWD", "add_debian_root", "read_packages"]
 
 # The accounts that every system has, in the form of passwd(5), group(5), nsswitch.conf(5).
 PASSWD: Final = """\
@@ -39,20 +39,6 @@ _NEEDLESS: Final = re.compile(
 _CERTIFICATES: Final = "usr/share/ca-certificates/"
 _BUNDLE: Final = "etc/ssl/certs/ca-certificates.crt"
 _STATUS: Final = "var/lib/dpkg/status.d"
-
-
-class SystemPackage(Value):
-    """A Debian package in an image.
-
-    Args:
-        name: its own.
-        version: Debian's.
-        architecture: ``amd64``, ``all``.
-    """
-
-    name: str
-    version: str
-    architecture: str = ""
 
 
 def add_debian_root(tree: Tree, packages: Sequence[str]) -> int:

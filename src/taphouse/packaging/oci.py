@@ -59,12 +59,14 @@ class NewLayer(Value):
     Args:
         tree: its files.
         comment: what it is, for people who look at an image's history.
+        epoch: time of its files, seconds since 1970.
         owners: path -> user and group, by number, of what is not root's.
         leave_out: folders that are there below, and stay as they are.
     """
 
     tree: Tree
     comment: str
+    epoch: int
     owners: Mapping[str, int]
     leave_out: Container[str] = ()
 
@@ -131,7 +133,7 @@ def write_image(
         made = []
         for layer in layers:
             with archive.layer() as packed:
-                write_tar(layer.tree, packed, epoch, owners=layer.owners, leave_out=layer.leave_out)  # type: ignore[arg-type]
+                write_tar(layer.tree, packed, layer.epoch, owners=layer.owners, leave_out=layer.leave_out)  # type: ignore[arg-type]
             made.append(packed.blob)
         every = [*below, *made]
         config = archive.add_blob(CONFIG_TYPE, _json(_config(settings, layers, every, len(below))))

@@ -22,7 +22,7 @@ from taphouse.control import (
 from taphouse.daemon import wait_gone
 from taphouse.errors import CannotCreateError, TaphouseError
 
-__all__ = ["back_up", "find_running", "print_status", "stop_server"]
+__all__ = ["back_up", "find_running", "print_status", "say_whether_ready", "stop_server"]
 
 _BACKUP_TIMEOUT_S = 3600.0
 
@@ -47,6 +47,23 @@ def print_status(which: str | None, *, as_json: bool) -> int:
         return 0
     rows = [_row(entry) for entry in list_servers()]
     print(to_json(rows) if as_json else format_list(rows))
+    return 0
+
+
+def say_whether_ready(which: str) -> int:
+    """Print whether a server takes clients, and return 0 if it does.
+
+    Raises:
+        NotRunningError: it does not run (69).
+        ControlError: it turns clients away: its disk is full or does not answer, or it is about to end (69).
+    """
+    entry = find_server(which)
+    state = ask(entry, "status").get("state", "running")
+    if state != "running":
+        raise ControlError(
+            f"{entry.name} (PID {entry.pid}) is {state}", exit_code=69, cure="its log says what it waits for"
+        )
+    print(f"{entry.name} (PID {entry.pid}) is ready")
     return 0
 
 
