@@ -1,0 +1,133 @@
+"""Debian systems as folders, to boot or to run a command in: made once for a checkout, and never written into.
+
+mmdebstrap makes them from the machine's own archive of packages.  What the network, the kernel or the
+machine refuses is a loud skip; it is nobody's fault here.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from playground import why_no_mounts
+
+_ROOTS = Path(sys.prefix) / "roots"
+_TRIES = 3
+_PATIENCE_S = 600.0
+_SYSTEM = (
+    *("systemd-sysv", "systemd", "dbus", "init-system-helpers", "libpam-systemd"),
+    *("procps", "iproute2", "python3"),
+)
+_RECIPES = {
+    # name of the root -> Debian's name of the release, packages
+    "bookworm": ("bookworm", _SYSTEM),
+    "trixie": ("trixie", (*_SYSTEM, "python3-venv")),
+    "trixie-lintian": ("trixie", ("lintian", "python3-minimal")),
+}
+
+
+def not_run(reason: str) -> None:
+    """Skip a proof so that nobody can take it for one that was had."""
+    pytest.skip(f"NOT RUN: {reason}")
+
+
+@functools.cache
+def why_no_roots() -> str:
+    """Return why no system can be made and entered here; empty if it can."""
+    if os.geteuid() != 0:
+        return "only root may make and boot a Debian system"
+    for tool, package in (("mmdebstrap", "mmdebstrap"), ("systemd-nspawn", "systemd-container")):
+        if not shutil.which(tool):
+            return f"there is no {tool}: apt-get install {package}"
+    return why_no_mounts()
+
+
+@functools.cache
+def debian_root(name: str) -> Path:
+    """Return the folder of a system, ``bookworm``, ``trixie`` or ``trixie-lintian``; skip if there is none."""
+    if reason := why_no_roots():
+        not_run(reason)
+    release, packages = _RECIPES[name]
+    recipe = hashlib.sha256(" ".join((release, *packages)).encode()).hexdigest()[:8]
+    _ROOTS.mkdir(exist_ok=True)
+    with (_ROOTS / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder = _ROOTS / f"{name}-{recipe}"
+        if not folder.exists():
+            for old in (*_ROOTS.glob(f"{name}-????????"), *_ROOTS.glob(f"{name}.part*")):
+                shutil.rmtree(old)
+            part = _ROOTS / f"{name}.part"
+            _make(release, packages, part)
+            part.rename(folder)
+    return folder
+
+
+def _make(release: str, packages: Sequence[str], folder: Path) -> None:
+    command = ["mmdebstrap", "--quiet", "--variant=apt", "--mode=root", f"--include={','.join(packages)}"]
+    # What is not needed to run anything is not unpacked.
+    for path in ("/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*"):
+        command.append(f"--dpkgopt=path-exclude={path}")
+    said = ""
+    for _ in range(_TRIES):
+        # A folder that failed cannot be gone on with.
+        shutil.rmtree(folder, ignore_errors=True)
+        done = subprocess.run(
+            [*command, release, str(folder)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE_S,
+        )
+        if done.returncode == 0:
+            return
+        said = done.stderr.strip()
+    shutil.rmtree(folder, ignore_errors=True)
+    not_run(f"mmdebstrap makes no {release} here: {said[-500:]}")
+
+
+def run_in_root(root: Path, *command: str, files: Sequence[Path] = ()) -> subprocess.CompletedProcess[str]:
+    """Run a command in a system that is not booted, over a layer that is thrown away.
+
+    Args:
+        root: from `debian_root`.
+        command: its words.
+        files: what it finds in its working folder, ``/files``.
+    """
+    script = """
+        set -e
+        layer=$1 root=$2 files=$3; shift 3
+        mount -t tmpfs -o mode=755 tmpfs "$layer"
+        mkdir "$layer/up" "$layer/work" "$layer/root"
+        mount -t overlay overlay -o "lowerdir=$root,upperdir=$layer/up,workdir=$layer/work" "$layer/root"
+        mkdir "$layer/root/files"
+        [ "$files" = 0 ] || while [ "$files" -gt 0 ]; do
+            cp "$1" "$layer/root/files/"; shift; files=$((files - 1))
+        done
+        mount -t proc proc "$layer/root/proc"
+        exec chroot "$layer/root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \\
+            sh -c 'cd /files && exec "$@"' sh "$@"
+    """
+    layer = Path(_ROOTS / f"layer-{os.getpid()}")
+    layer.mkdir(exist_ok=True)
+    try:
+        return subprocess.run(
+            [
+                *("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "sh", "-c", script, "sh"),
+                *(str(layer), str(root), str(len(files)), *map(str, files), *command),
+            ],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE_S,
+        )
+    finally:
+        layer.rmdir()
