@@ -8,6 +8,7 @@ from bench.groups.freezing import FREEZING
 from bench.groups.gate import GATE_GROUP
 from bench.groups.idle import IDLE
 from bench.groups.latency import LATENCY
+from bench.groups.packaging import PACKAGING
 from bench.groups.portforward import PORTFORWARD
 from bench.groups.reads import READS
 from bench.groups.redis import REDIS_ALWAYS
@@ -30,6 +31,7 @@ GROUPS = (
     FREEZING,
     IDLE,
     ASSIGNMENT,
+    PACKAGING,
 )
 
 __all__ = ["GROUPS"]
