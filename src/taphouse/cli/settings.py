@@ -87,6 +87,8 @@ class Settings(Value, kw_only=True):
     gid: str | None = None
     chroot: str | None = None
     allow_modules: tuple[str, ...] = ()
+    early_modules: tuple[str, ...] = ()
+    """What else is imported before the server is ready, because its files may be replaced while it runs."""
     max_connections: int | None = None
     max_connections_per_client: int | None = None
     idle_timeout_s: float | None = None

@@ -70,6 +70,10 @@ if TYPE_CHECKING:
     from taphouse.packaging.paragraph import format_paragraph as format_paragraph
     from taphouse.packaging.profiles import PROFILES as PROFILES
     from taphouse.packaging.profiles import choose_profile as choose_profile
+    from taphouse.packaging.requirements import Lock as Lock
+    from taphouse.packaging.requirements import Locked as Locked
+    from taphouse.packaging.requirements import parse_lock as parse_lock
+    from taphouse.packaging.requirements import read_lock as read_lock
     from taphouse.packaging.rootfs import Rootfs as Rootfs
     from taphouse.packaging.sbom import bill_of_materials as bill_of_materials
     from taphouse.packaging.sbom import sbom_text as sbom_text
@@ -77,6 +81,8 @@ if TYPE_CHECKING:
     from taphouse.packaging.sources import RunningEnvironment as RunningEnvironment
     from taphouse.packaging.tarball import gzipped as gzipped
     from taphouse.packaging.tarball import write_tar as write_tar
+    from taphouse.packaging.target import Target as Target
+    from taphouse.packaging.target import make_target as make_target
     from taphouse.packaging.tree import Node as Node
     from taphouse.packaging.tree import Tree as Tree
     from taphouse.packaging.units import UnitSettings as UnitSettings
@@ -85,6 +91,10 @@ if TYPE_CHECKING:
     from taphouse.packaging.versions import compare_versions as compare_versions
     from taphouse.packaging.versions import is_native as is_native
     from taphouse.packaging.versions import without_epoch as without_epoch
+    from taphouse.packaging.wheelfile import WheelFile as WheelFile
+    from taphouse.packaging.wheelfile import parse_wheel_name as parse_wheel_name
+    from taphouse.packaging.wheelhouse import Wheelhouse as Wheelhouse
+    from taphouse.packaging.wheels import Wheels as Wheels
 
 __all__ = [
     "PROFILES",
@@ -95,6 +105,8 @@ __all__ = [
     "Environment",
     "ImageSettings",
     "Layout",
+    "Lock",
+    "Locked",
     "NewLayer",
     "Node",
     "Part",
@@ -102,9 +114,13 @@ __all__ = [
     "Rootfs",
     "RunningEnvironment",
     "SystemPackage",
+    "Target",
     "Tree",
     "UnitSettings",
     "Upkeep",
+    "WheelFile",
+    "Wheelhouse",
+    "Wheels",
     "account_name",
     "add_accounts",
     "add_debian_root",
@@ -140,6 +156,7 @@ __all__ = [
     "library_dependencies",
     "lintian_overrides",
     "maintainer_scripts",
+    "make_target",
     "make_units",
     "man_page",
     "manifest_text",
@@ -149,9 +166,12 @@ __all__ = [
     "oci_time",
     "package_name",
     "packed_layer",
+    "parse_lock",
     "parse_requirement",
+    "parse_wheel_name",
     "python_dependency",
     "read_elf",
+    "read_lock",
     "sbom_text",
     "split_modules",
     "sysusers_text",
@@ -210,12 +230,17 @@ if not TYPE_CHECKING:  # a type checker knows every name; it should miss the oth
             "output": ["whole_file"],
             "paragraph": ["format_paragraph"],
             "profiles": ["PROFILES", "choose_profile"],
+            "requirements": ["Lock", "Locked", "parse_lock", "read_lock"],
             "rootfs": ["Rootfs"],
             "sbom": ["bill_of_materials", "sbom_text"],
             "sources": ["PartsSource", "RunningEnvironment"],
             "tarball": ["gzipped", "write_tar"],
+            "target": ["Target", "make_target"],
             "tree": ["Node", "Tree"],
             "units": ["UnitSettings", "make_units"],
             "versions": ["check_version", "compare_versions", "is_native", "without_epoch"],
+            "wheelfile": ["WheelFile", "parse_wheel_name"],
+            "wheelhouse": ["Wheelhouse"],
+            "wheels": ["Wheels"],
         },
     )

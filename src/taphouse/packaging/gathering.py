@@ -21,6 +21,7 @@ from taphouse.errors import ConfigurationError
 from taphouse.packaging.about import Part
 from taphouse.packaging.elf import ELF_MAGIC, Elf, read_elf
 from taphouse.packaging.environment import Environment, is_editable
+from taphouse.packaging.runpath import without_runpath
 from taphouse.packaging.tree import Tree
 from taphouse.packaging.trimming import is_needless, is_notice, license_of, tags_of, without_interpreter
 
@@ -174,6 +175,7 @@ def _content(found: Distribution, file: PackagePath, name: str) -> bytes:
 
 
 def _add(tree: Tree, path: str, content: bytes) -> None:
+    content = without_runpath(content)
     if path in tree and tree[path].content == content:
         return  # the same __init__.py of a namespace that several distributions share
     tree.add_file(path, content)

@@ -37,6 +37,7 @@ class UnitSettings(Value, kw_only=True):
         sockets: let systemd open what the server listens on.
         allow_jit: see `sandbox`.
         options_file: a file that may set ``TAP_OPTIONS``, or "".
+        credentials: secrets that systemd hands over: ``NAME`` from ``/etc/credstore/PACKAGE.NAME``.
     """
 
     package: str
@@ -48,6 +49,7 @@ class UnitSettings(Value, kw_only=True):
     sockets: bool = True
     allow_jit: bool = False
     options_file: str = ""
+    credentials: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_package_name(self.package)
@@ -117,7 +119,7 @@ RuntimeDirectoryMode=0750
 ConfigurationDirectory={name}
 WorkingDirectory=%S/{name}
 UMask=0077
-
+{_credentials(settings)}
 # what it may see and do: profile {profile}
 {sandbox(profile, allow_jit=settings.allow_jit)}
 [Install]
@@ -171,6 +173,13 @@ def _identity(settings: UnitSettings) -> str:
         return f"User={settings.account}\nGroup={settings.account}\n"
     # Named, so that the backup gets the same account as the server.
     return f"DynamicUser=yes\nUser={account_name(settings.package)}\n"
+
+
+def _credentials(settings: UnitSettings) -> str:
+    """Return lines that a missing file does not keep from starting: the server says better what it lacks."""
+    return "".join(
+        f"LoadCredential={_path(name)}:{settings.package}.{_path(name)}\n" for name in settings.credentials
+    )
 
 
 def _socket_units(settings: UnitSettings, plan: Mapping[str, Any]) -> dict[str, tuple[str, str, str]]:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from taphouse.cli.starting.early import import_early
 from taphouse.cli.starting.planshape import check_plan_shape
 from taphouse.cli.starting.start import Start
 from taphouse.daemon import check_rundir, check_trusted, resolve_identity
@@ -21,6 +22,8 @@ from taphouse.value import replace
 
 if TYPE_CHECKING:
     from taphouse.cli.starting.loading import ModuleLoader
+    from taphouse.cli.starting.thawing import Loaded
+    from taphouse.persist import TapInfo
 
 __all__ = ["bind_ports", "load_application", "open_store", "prepare_chroot", "read_plan_and_lock"]
 
@@ -100,8 +103,11 @@ def load_application(start: Start) -> None:
     assert start.store is not None
     if start.application is None:
         _log.info("Loading %s...", settings.source)
-        modules = _import_modules(start)
-        loaded = thawing.thaw_tap(start.store, start.choice, _loader(start), modules, start.plan)
+        if start.merges:
+            loaded = _merge_seed(start)
+        else:
+            modules = _import_modules(start)
+            loaded = thawing.thaw_tap(start.store, start.choice, _loader(start), modules, start.plan)
     else:
         loaded = thawing.join_code(
             start.application,
@@ -112,6 +118,7 @@ def load_application(start: Start) -> None:
             drop=settings.drop,
         )
     start.loaded = loaded
+    import_early(settings.early_modules)
     start.manager.extend(_patience_s())  # the first commit is still to come
     raw_state(loaded.application)[_HAS_RUN] = True
     start.application = loaded.application
@@ -140,12 +147,46 @@ def _take_tap(start: Start) -> None:
     assert info is not None
     check_plan_shape(info.plan, str(info.path))
     start.plan = dict(info.plan)
-    if settings.save and not start.choice.exists:
-        # Also makes the plan another one than the seed's, so that there is a first commit to make.
-        start.plan["begun"] = {"from": os.path.basename(start.choice.seed), "at": _now()}
+    if settings.save:
+        _look_at_seed(start, info)
     _check_account(start)
     if os.geteuid() == 0:
         check_trusted(str(info.path), "tap", trusted=start.trusted)
+        if start.merges:
+            check_trusted(str(settings.tap), "tap", trusted=start.trusted)
+
+
+def _look_at_seed(start: Start, info: TapInfo) -> None:
+    """Note of which seed the state comes, or find out that it is to be merged with another one."""
+    assert start.choice is not None
+    choice, tap = start.choice, start.settings.tap
+    if not choice.exists:
+        from taphouse.cli.starting.reseeding import record_seed
+
+        # Also makes the plan another one than the seed's, so that there is a first commit to make.
+        start.plan["begun"] = {"from": os.path.basename(choice.seed), "at": _now()}
+        start.plan["seed"] = record_seed(choice.seed, info.plan)
+    elif tap and tap != choice.state:
+        from taphouse.cli.starting.reseeding import find_new_seed, foresee_plan
+
+        new = find_new_seed(tap, info)
+        if new is not None:
+            start.choice = replace(choice, new_seed=new)
+            if new.is_known:
+                start.plan["seed"] = new.record
+            else:
+                start.plan = foresee_plan(info.plan, new.info.plan)
+
+
+def _merge_seed(start: Start) -> Loaded:
+    """Merge a seed into the state, and keep of the ports that were bound those that this wants."""
+    assert start.choice is not None
+    state = start.inside(start.choice.state)
+    start.manager.extend(_patience_s(state, state, state))
+    loaded = start.merge(start, _loader(start), state)
+    if start.sockets is not None:
+        start.sockets.close_others([listener.label for listener in loaded.application.listeners])
+    return loaded
 
 
 def _take_code(start: Start) -> None:
