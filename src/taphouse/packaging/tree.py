@@ -121,6 +121,17 @@ class Tree:
         """
         self._add(path, node)
 
+    def replace_file(self, path: str, content: bytes) -> None:
+        """Give a file that is there other bytes.
+
+        Raises:
+            KeyError: no file is there.
+        """
+        name = path.strip("/")
+        if not self._nodes[name].is_file:
+            raise KeyError(path)
+        self._nodes[name] = Node(self._nodes[name].mode, content=content, size=len(content))
+
     def _add(self, path: str, node: Node) -> None:
         parts = _parts(path)
         name = "/".join(parts)

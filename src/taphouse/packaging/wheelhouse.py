@@ -27,16 +27,18 @@ class Wheelhouse:
 
     Args:
         folders: one that is not there has no wheels.
+        cache: one more folder, from which only what has a known sum is taken.
 
     Raises:
         ConfigurationError: a folder cannot be read, or has a file that is called a wheel and is none.
     """
 
-    def __init__(self, folders: Iterable[str | os.PathLike[str]]) -> None:
+    def __init__(self, folders: Iterable[str | os.PathLike[str]], cache: str = "") -> None:
         self.folders = [os.fspath(folder) for folder in folders]
+        self._cache = cache
         self._found: dict[str, list[tuple[str, WheelName]]] = {}
         self._sums: dict[tuple[str, str], str] = {}
-        for folder in self.folders:
+        for folder in [*self.folders, *filter(None, [cache])]:
             try:
                 files = sorted(os.listdir(folder))
             except FileNotFoundError:
@@ -53,8 +55,12 @@ class Wheelhouse:
         return sum(map(len, self._found.values()))
 
     def names(self) -> list[str]:
-        """Return the normal names of what there are wheels of, sorted."""
-        return sorted(self._found)
+        """Return the normal names of what there are wheels of in the folders, sorted."""
+        return sorted(
+            name
+            for name, wheels in self._found.items()
+            if not all(self._is_cached(path) for path, _ in wheels)
+        )
 
     def locked(self, wanted: Locked, target: Target) -> str:
         """Return the file that fits best of those a requirement allows, "" if none is here."""
@@ -74,7 +80,7 @@ class Wheelhouse:
         fitting = [
             (path, told)
             for path, told in self._found.get(normal_name(name), ())
-            if _rank(told, target) is not None
+            if _rank(told, target) is not None and not self._is_cached(path)
         ]
         versions = sorted({told.version for _, told in fitting})
         if len(versions) > 1:
@@ -89,12 +95,17 @@ class Wheelhouse:
         told = []
         for path, wheel in self._found.get(normal_name(name), ()):
             reason = f"for {target.misfit(wheel.tags)}"
+            if self._is_cached(path):
+                continue
             if _rank(wheel, target) is not None:
                 if wanted is None or self._has_sum(path, wanted):
                     continue
                 reason = "has another sum than the requirements allow"
             told.append(f"{os.path.basename(path)} ({reason})")
         return _listed(told)
+
+    def _is_cached(self, path: str) -> bool:
+        return os.path.dirname(path) == self._cache
 
     def _has_sum(self, path: str, wanted: Locked) -> bool:
         for kind in sorted({found.partition(":")[0] for found in wanted.sums}):

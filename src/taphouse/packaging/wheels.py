@@ -58,6 +58,15 @@ class Wheels:
         """Return what the lock wants and the folders do not have: to be fetched."""
         return [wanted for wanted in self._wanted.values() if not self._house.locked(wanted, self.target)]
 
+    def check_ours(self) -> None:
+        """Refuse wheels without taphouse itself, before others are fetched.
+
+        Raises:
+            ConfigurationError: it is neither locked nor in a folder, or does not fit.
+        """
+        if _OURS not in self._wanted:
+            self._open_ours()
+
     def add_parts(self, tree: Tree, folder: str, modules: Sequence[str]) -> list[Part]:
         """Add the distributions, as `PartsSource` has it.
 
