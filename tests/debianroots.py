@@ -1,4 +1,4 @@
-"""Debian systems as folders, to boot or to run a command in: made once for a checkout, and never written into.
+"""Debian systems as folders, to boot or to run a command in: made once for a checkout, never written into.
 
 mmdebstrap makes them from the machine's own archive of packages.  What the network, the kernel or the
 machine refuses is a loud skip; it is nobody's fault here.
@@ -25,7 +25,7 @@ _TRIES = 3
 _PATIENCE_S = 600.0
 _SYSTEM = (
     *("systemd-sysv", "systemd", "dbus", "init-system-helpers", "libpam-systemd"),
-    *("procps", "iproute2", "python3"),
+    *("procps", "iproute2", "python3", "netcat-openbsd"),
 )
 _RECIPES = {
     # name of the root -> Debian's name of the release, packages
@@ -53,7 +53,7 @@ def why_no_roots() -> str:
 
 @functools.cache
 def debian_root(name: str) -> Path:
-    """Return the folder of a system, ``bookworm``, ``trixie`` or ``trixie-lintian``; skip if there is none."""
+    """Return the folder of ``bookworm``, ``trixie`` or ``trixie-lintian``; skip if it cannot be made."""
     if reason := why_no_roots():
         not_run(reason)
     release, packages = _RECIPES[name]
@@ -73,9 +73,6 @@ def debian_root(name: str) -> Path:
 
 def _make(release: str, packages: Sequence[str], folder: Path) -> None:
     command = ["mmdebstrap", "--quiet", "--variant=apt", "--mode=root", f"--include={','.join(packages)}"]
-    # What is not needed to run anything is not unpacked.
-    for path in ("/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*"):
-        command.append(f"--dpkgopt=path-exclude={path}")
     said = ""
     for _ in range(_TRIES):
         # A folder that failed cannot be gone on with.
