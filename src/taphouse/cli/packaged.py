@@ -70,7 +70,7 @@ class Package:
         return found
 
     def refuse_root(self) -> None:
-        """Refuse to serve from a folder that belongs to another account, or is not there."""
+        """Refuse to serve from a folder that belongs to another account, is not there or not writable."""
         cure = f"systemctl start {self.name}, or set STATE_DIRECTORY to a folder of your own"
         try:
             status = os.stat(self.folder)
@@ -82,6 +82,14 @@ class Package:
             raise NotPermittedError(
                 f"{self.folder} belongs to user {status.st_uid}, who could not read what root writes there",
                 cure=cure,
+            )
+        if not os.access(self.folder, os.W_OK | os.X_OK):
+            if os.statvfs(self.folder).f_flag & os.ST_RDONLY:
+                raise NotPermittedError(f"{self.folder} is mounted read-only", cure="mount it for writing")
+            me = f"{os.geteuid()}:{os.getegid()}"
+            raise NotPermittedError(
+                f"{self.folder} belongs to user {status.st_uid}, and the server is user {os.geteuid()}",
+                cure=f"give it what is mounted there: chown {me}, or start it as user {status.st_uid}",
             )
 
     def give_back(self) -> None:

@@ -262,7 +262,7 @@ def _config(
         "os": "linux",
         "config": {**kept, **{name: value for name, value in new.items() if value}},
         "rootfs": {"type": "layers", "diff_ids": [blob.diff_id for blob in every]},
-        "history": [*_history(base.get("history"), below), *made],
+        "history": [*_history(base.get("history"), below, created), *made],
     }
 
 
@@ -287,12 +287,15 @@ def _labels(old: object) -> dict[str, str]:
     return {str(name): str(value) for name, value in old.items() if not str(name).startswith(NAMES)}
 
 
-def _history(old: object, layers: int) -> list[object]:
-    """Return the base's history; if it is not of as many layers as there are, one line for each."""
+def _history(old: object, layers: int, created: str) -> list[object]:
+    """Return the base's history; if it is not of as many layers as there are, one line for each.
+
+    A time is always there: umoci 0.4.7 does not survive one that is missing.
+    """
     entries = [entry for entry in old if isinstance(entry, dict)] if isinstance(old, list) else []
     if sum(not entry.get("empty_layer") for entry in entries) == layers:
-        return [*entries]
-    return [{"comment": "of the base"}] * layers
+        return [{"created": created, **entry} for entry in entries]
+    return [{"created": created, "comment": "of the base"}] * layers
 
 
 def _index(settings: ImageSettings, manifest: Blob) -> dict[str, object]:

@@ -26,6 +26,7 @@ from taphouse.packaging import (
     Tree,
     add_debian_root,
     oci_architecture,
+    oci_time,
     packed_layer,
     whole_file,
     write_tar,
@@ -104,7 +105,15 @@ def debian_base(interpreter: str, depends: Sequence[str], architecture: str) -> 
         "the base of Debian packages",
         "",
         oci_architecture(machine),
-        {"history": [{"comment": f"Debian packages: {', '.join(names)}", "created_by": "tap oci"}]},
+        {
+            "history": [
+                {
+                    "created": oci_time(about["newest"]),
+                    "created_by": "tap oci",
+                    "comment": f"Debian packages: {', '.join(names)}",
+                }
+            ]
+        },
         (blob,),
     )
     return DebianBase(image, f"{stem}.tar.gz")
@@ -200,7 +209,7 @@ def _make(stem: str, files: Sequence[str]) -> dict[str, Any]:
     newest = add_debian_root(tree, files)
     with _told_of_cache(), whole_file(f"{stem}.tar.gz") as file, packed_layer(file) as layer:
         write_tar(tree, layer, newest)  # type: ignore[arg-type]
-    about = layer.blob.as_dict()
+    about = {**layer.blob.as_dict(), "newest": newest}
     with _told_of_cache(), whole_file(f"{stem}.json") as file:
         file.write(json.dumps(about, indent=1).encode() + b"\n")
     return about
@@ -212,7 +221,7 @@ def _read_about(stem: str) -> dict[str, Any] | None:
         with open(f"{stem}.json", "rb") as text, open(f"{stem}.tar.gz", "rb") as layer:
             about: dict[str, Any] = json.load(text)
             digest = hashlib.file_digest(layer, "sha256").hexdigest()
-            return about if about["digest"] == f"sha256:{digest}" else None
+            return about if about["newest"] and about["digest"] == f"sha256:{digest}" else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
