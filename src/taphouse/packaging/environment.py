@@ -7,9 +7,12 @@ finds, nor copy it.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import Distribution
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from taphouse.errors import ConfigurationError
 from taphouse.packaging.markers import counts, marker_values, normal_name, parse_requirement
@@ -55,6 +58,17 @@ class Environment:
                     self._owners.setdefault(top, []).append(name)
         return sorted(self._owners.get(module.partition(".")[0], ()))
 
+    def editable_folders(self) -> dict[str, str]:
+        """Return distributions that are only pointers to where their code is written, with that folder."""
+        found = {}
+        for name, distribution in sorted(self._found.items()):
+            if is_editable(distribution):
+                url = _direct_url(distribution).get("url")
+                path = unquote(urlsplit(url).path) if isinstance(url, str) else ""
+                if path.strip("/"):
+                    found[name] = os.path.realpath(path)
+        return found
+
     def closure(self, names: Iterable[str]) -> list[Distribution]:
         """Return distributions and all that they need here, sorted by name.
 
@@ -87,13 +101,19 @@ class Environment:
 
 def is_editable(found: Distribution) -> bool:
     """Say whether a distribution is only a pointer to where its code is written."""
-    try:
-        direct = json.loads(found.read_text("direct_url.json") or "{}")
-        if direct.get("dir_info", {}).get("editable"):
-            return True
-    except (ValueError, AttributeError):
-        pass  # not ours to judge; the list of files tells the rest
+    told = _direct_url(found).get("dir_info")
+    if isinstance(told, dict) and told.get("editable"):
+        return True
     return any(file.name.startswith("__editable__") for file in found.files or ())
+
+
+def _direct_url(found: Distribution) -> dict[str, Any]:
+    """Return what pip has noted of where it was told to find a distribution, direct_url.json of PEP 610."""
+    try:
+        told = json.loads(found.read_text("direct_url.json") or "{}")
+    except ValueError:
+        return {}  # not ours to judge; the list of files tells the rest
+    return told if isinstance(told, dict) else {}
 
 
 def _top_levels(found: Distribution) -> Iterator[str]:

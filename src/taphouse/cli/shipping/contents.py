@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable
 
 from taphouse.cli.shipping.launcher import launcher_text
+from taphouse.cli.shipping.owncode import own_modules
 from taphouse.cli.shipping.probing import Probe, probe_tap
 from taphouse.cli.version import version
 from taphouse.errors import ConfigurationError, UsageError
@@ -28,7 +29,6 @@ from taphouse.packaging import (
     compiled_files,
     library_dependencies,
     python_dependency,
-    split_modules,
 )
 from taphouse.persist import TapInfo, read_info
 from taphouse.value import Value
@@ -100,7 +100,9 @@ def add_contents(
     tree.add_file(f"{folder}/__main__.py", launcher_text(package))
     tree.add_file(f"{folder}/server.tap", seed)
     parts = source.add_parts(tree, f"{folder}/vendor", sorted(probe.modules))
-    own = _add_own(tree, folder, probe)
+    own = own_modules(probe.modules, Environment(), _top_modules(tree, f"{folder}/vendor/"))
+    for top in own:
+        add_module(tree, f"{folder}/app", top, probe.path)
     files = compiled_files(tree)
     tags = {tag for part in parts for tag in part.tags} | set(_own_tags(files, f"{folder}/app/"))
     depends, interpreter = python_dependency(tags)
@@ -135,16 +137,9 @@ def epoch_of(info: TapInfo) -> int:
     return calendar.timegm(time.strptime(info.created[:19], "%Y-%m-%dT%H:%M:%S"))
 
 
-def _add_own(tree: Tree, folder: str, probe: Probe) -> list[str]:
-    """Add the application's own code, which no distribution brings; return the names."""
-    _installed, own = split_modules(probe.modules, Environment())
-    added = []
-    for top in own:
-        if f"{folder}/vendor/{top}" in tree or f"{folder}/vendor/{top}.py" in tree:
-            continue  # here it lies about, but where the parts come from it is a distribution
-        add_module(tree, f"{folder}/app", top, probe.path)
-        added.append(top)
-    return added
+def _top_modules(tree: Tree, folder: str) -> set[str]:
+    found = {path.removeprefix(folder).partition("/")[0] for path, _ in tree if path.startswith(folder)}
+    return {name.partition(".")[0] for name in found}
 
 
 def _own_tags(files: Iterable[str], folder: str) -> list[str]:
