@@ -18,11 +18,12 @@ __all__ = ["run", "running", "save", "serve"]
 
 def save(app: Application, tag: str | None, filename: str | None) -> str:
     """Freeze ``app`` into a tap and return its file name, see `Application.save`."""
+    from taphouse.cli.making.asbuilt import built_entries
     from taphouse.cli.output import take_uncaught_errors
     from taphouse.cli.starting.saving import save_application
 
     take_uncaught_errors()
-    return save_application(app, tag, filename)
+    return save_application(app, tag, filename, built_entries)
 
 
 def run(app: Application) -> None:

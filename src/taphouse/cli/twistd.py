@@ -82,9 +82,10 @@ def _twistd(arguments: list[str]) -> int:
         options.pidfile = options.pidfile or ""  # the manager knows who its children are
     settings = settings_from(options, command="twistd", daemon=options.daemon is not False)
 
+    from taphouse.cli.carrying.merging import merge_seed
     from taphouse.cli.starting.sequence import start_server
 
-    return start_server(settings)
+    return start_server(settings, merge=merge_seed)
 
 
 if __name__ == "__main__":

@@ -183,6 +183,18 @@ def attach(target: Any, ledger: Ledger, oid: int) -> None:
         aliases.check_home(target, home_of, path_of)
 
 
+def detach(target: Any) -> None:
+    """Take a durable object or own container out of its ledger; it can be attached to another.
+
+    A container stays own.
+    """
+    row = target._tap_row
+    if type(target) not in TRACKED:
+        set_row(target, None)
+    elif row is not None:
+        target._tap_row = Row()
+
+
 def is_tracked(value: object) -> bool:
     """Say whether ``value`` is a tracked container."""
     return type(value) in TRACKED
@@ -244,6 +256,7 @@ def restore_container(container: Any, items: Any) -> None:
 
 __all__ += [
     "attach",
+    "detach",
     "is_own",
     "is_tracked",
     "make_own",

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from taphouse.persist.reading import read_info as read_info
     from taphouse.persist.reading import read_unused as read_unused
     from taphouse.persist.renewing import Renewal as Renewal
+    from taphouse.persist.renewing import RenewedStore as RenewedStore
     from taphouse.persist.renewing import rehearse_state as rehearse_state
     from taphouse.persist.renewing import renew_state as renew_state
     from taphouse.persist.replacing import remove_tap as remove_tap
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from taphouse.persist.store import SqliteStore as SqliteStore
     from taphouse.persist.thawing import Thawed as Thawed
     from taphouse.persist.thawing import thaw as thaw
+    from taphouse.persist.thawing import thaw_loose as thaw_loose
     from taphouse.persist.turns import Outcome as Outcome
     from taphouse.persist.turns import Store as Store
     from taphouse.persist.turns import StoreStatistics as StoreStatistics
@@ -68,6 +70,7 @@ __all__ = [
     "Outcome",
     "Ref",
     "Renewal",
+    "RenewedStore",
     "SqliteStore",
     "Store",
     "StoreStatistics",
@@ -101,6 +104,7 @@ __all__ = [
     "replace_tap",
     "set_aside",
     "thaw",
+    "thaw_loose",
     "write_document",
     "write_seed",
 ]
@@ -131,12 +135,12 @@ if not TYPE_CHECKING:  # a type checker knows every name; it should miss the oth
             "opening": ["is_tap"],
             "places": ["check_place"],
             "reading": ["TapInfo", "copy_tap_files", "find_info", "read_info", "read_unused"],
-            "renewing": ["Renewal", "rehearse_state", "renew_state"],
+            "renewing": ["Renewal", "RenewedStore", "rehearse_state", "renew_state"],
             "replacing": ["remove_tap", "replace_tap", "set_aside"],
             "seeding": ["write_seed"],
             "showing": ["InertObject", "check_integrity", "read_objects"],
             "store": ["SqliteStore"],
-            "thawing": ["Thawed", "thaw"],
+            "thawing": ["Thawed", "thaw", "thaw_loose"],
             "turns": ["Outcome", "Store", "StoreStatistics", "Turn"],
         },
     )

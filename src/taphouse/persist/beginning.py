@@ -16,7 +16,7 @@ from taphouse.persist.reading import info_of, load_image
 from taphouse.persist.schema import Mark, Meta
 from taphouse.persist.store import SqliteStore
 
-__all__ = ["create_state", "open_state"]
+__all__ = ["create_state", "load_state", "open_state"]
 
 
 def open_state(path: str | os.PathLike[str]) -> SqliteStore:
@@ -29,9 +29,14 @@ def open_state(path: str | os.PathLike[str]) -> SqliteStore:
         NotPermittedError: if it may not be read and written.
     """
     name = Path(os.path.realpath(path))
+    return SqliteStore(name, load_state(name), exists=True)
+
+
+def load_state(name: Path) -> Image:
+    """Return the content of a state tap that may be written; errors as of `open_state`."""
     image = load_image(name, in_place=True)
     _check_role(image.meta, name)
-    return SqliteStore(name, image, exists=True)
+    return image
 
 
 def _check_role(meta: Meta, name: Path) -> None:

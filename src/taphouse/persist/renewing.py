@@ -19,14 +19,14 @@ from taphouse.errors import (
     NotPermittedError,
     TaphouseError,
 )
-from taphouse.persist.beginning import open_state
-from taphouse.persist.locks import TapLock, is_locked_here
-from taphouse.persist.reading import copy_tap_files, private_folder
+from taphouse.persist.beginning import load_state, open_state
+from taphouse.persist.locks import TapLock, hold_inode, is_locked_here
+from taphouse.persist.reading import copy_tap_files, load_image, private_folder
 from taphouse.persist.replacing import replace_tap
-from taphouse.persist.store import SqliteStore
-from taphouse.persist.turns import Turn
+from taphouse.persist.store import FOLD_SLICE, SqliteStore
+from taphouse.persist.turns import Outcome, Turn
 
-__all__ = ["Renewal", "keep_owner", "rehearse_state", "renew_state"]
+__all__ = ["Renewal", "RenewedStore", "keep_owner", "rehearse_state", "renew_state"]
 
 
 class Renewal:
@@ -58,6 +58,51 @@ class Renewal:
         kept = replace_tap(copy, self.path, keeps=True)
         assert kept is not None
         return kept
+
+
+class RenewedStore(SqliteStore):
+    """A state tap that goes on as its own renewal: the first commit replaces it, and keeps it as it was.
+
+    Until then nothing is written, so that a start which fails leaves every file as it was.
+
+    Args:
+        path: of a state tap; the caller holds its lock.
+
+    Raises:
+        TapError, NotPermittedError: as of `open_state`.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        name = Path(os.path.realpath(path))
+        super().__init__(name, load_state(name), exists=True)
+        self.renews = True
+        """Set to False before the first commit, the tap just goes on."""
+        self.kept_as: Path | None = None
+        """Where the tap is kept as it was, from the first commit on."""
+
+    def fold(self, rows: int = FOLD_SLICE) -> bool:
+        """Fold some rows, see `SqliteStore.fold`; nothing before the first commit."""
+        return not self.renews and super().fold(rows)
+
+    def commit(self, turn: Turn) -> Outcome:
+        """Write a turn, see `SqliteStore.commit`; the first one as of `Renewal.commit`."""
+        if not self.renews:
+            return super().commit(turn)
+        self._check_usable()
+        try:
+            with renew_state(self._path) as renewal:
+                kept = renewal.commit(turn)
+            image = load_image(self._path, in_place=True)
+            with self._io("create"):
+                hold_inode(self._path)  # another file has the name now
+        except BaseException:
+            self.abandon()
+            raise
+        SqliteStore.__init__(self, self._path, image, exists=True)
+        self.take_image()
+        self._open()
+        self.renews, self.kept_as = False, kept
+        return Outcome.OK
 
 
 @contextmanager

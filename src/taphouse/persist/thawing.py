@@ -21,6 +21,7 @@ from taphouse.durable import (
     Ledger,
     attach,
     class_record,
+    detach,
     make_blank,
     raw_state,
     restore_state,
@@ -44,7 +45,7 @@ from taphouse.persist.unpacker import Unpacker as PureUnpacker
 from taphouse.persist.upgrades import check_version, upgrade_state
 from taphouse.value import Value, field
 
-__all__ = ["Resolve", "Thawed", "thaw"]
+__all__ = ["Resolve", "Thawed", "thaw", "thaw_loose"]
 
 Resolve = Callable[[ClassRecord], Any]
 """Finds the class or function of a record, or None if it is gone; what it raises passes through."""
@@ -129,6 +130,13 @@ class _Thaw:
         thawed = Thawed(root, ledger, sorted(self.classes.unknown), self.filler.sizes)
         self._attach(ledger)
         self._upgrade(ledger)
+        return thawed
+
+    def run_loose(self) -> Thawed:
+        thawed = self.run()
+        for oid, obj in self.objects.items():
+            if isinstance(obj, Durable) or self.rows[oid][0] < BYTEARRAY_CID:
+                detach(obj)
         return thawed
 
     def _damage(self) -> AbstractContextManager[None]:
@@ -281,6 +289,20 @@ def thaw(store: Store, resolve: Resolve, *, existing: Mapping[int, Durable] | No
         TapError: if a row does not hold what it must; named by its number.
         ClassIdentityError, UpgradeError: if a class does not fit.
     """
+    return _run(store, resolve, existing or {}, _Thaw.run)
+
+
+def thaw_loose(store: Store, resolve: Resolve) -> Thawed:
+    """Make objects of what ``store`` holds that are attached nowhere, as if they had just been built.
+
+    Arguments and errors as of `thaw`; the ledger of what is returned is of no use.
+    """
+    return _run(store, resolve, {}, _Thaw.run_loose)
+
+
+def _run(
+    store: Store, resolve: Resolve, existing: Mapping[int, Durable], run: Callable[[_Thaw], Thawed]
+) -> Thawed:
     image = store.take_image()
     name = str(store.info.path if store.info else store.path)
     if image is None:
@@ -288,9 +310,9 @@ def thaw(store: Store, resolve: Resolve, *, existing: Mapping[int, Durable] | No
     # Hundreds of thousands of live objects are made: the cyclic collector would visit each again and again.
     was_enabled = gc.isenabled()
     gc.disable()
-    work = _Thaw(image, name, resolve, existing or {})
+    work = _Thaw(image, name, resolve, existing)
     try:
-        return work.run()
+        return run(work)
     except BaseException:
         disarm(obj for oid, obj in work.objects.items() if oid not in work.existing)
         raise

@@ -12,7 +12,7 @@ import errno
 import os
 import socket
 import ssl
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from taphouse.errors import AddressError, ConfigurationError, NotPermittedError
@@ -76,6 +76,13 @@ class Sockets(Value, frozen=False):
     def addresses(self) -> dict[str, list[Address]]:
         """Return label -> addresses of what still waits."""
         return {entry.label: entry.addresses() for entry in self.bound}
+
+    def close_others(self, labels: Container[str]) -> None:
+        """Close what was bound for listeners that are not among ``labels``."""
+        others = [entry for entry in self.bound if entry.label not in labels]
+        self.bound = [entry for entry in self.bound if entry.label in labels]
+        for entry in others:
+            entry.close()
 
     def close(self) -> None:
         """Close what nobody took."""

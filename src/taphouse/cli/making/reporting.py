@@ -46,6 +46,10 @@ class Finding(Value):
     what: str
     text: str
 
+    def line(self) -> str:
+        """Return it as a line of its own, for a log."""
+        return one_line(f"{_HEADINGS[self.kind][0]}: {self.what}: {self.text}")
+
 
 class Report(Value):
     """The outcome of an update.

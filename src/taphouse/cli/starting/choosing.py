@@ -7,12 +7,16 @@ It must never write, and never import application code.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from taphouse.cli.settings import Settings
 from taphouse.errors import ConfigurationError, StateExistsError, TapError
 from taphouse.names import check_application_name
 from taphouse.persist import TapInfo, read_info
 from taphouse.value import Value
+
+if TYPE_CHECKING:
+    from taphouse.cli.starting.reseeding import NewSeed
 
 __all__ = ["Choice", "choose_for_code", "choose_for_tap", "state_path_of"]
 
@@ -30,6 +34,8 @@ class Choice(Value):
     """Whether the state is there and is to be gone on from."""
     sets_aside: bool = False
     """Whether the state that is there is to be set aside at the first commit."""
+    new_seed: NewSeed | None = None
+    """A seed other than the one that the state came of, to be merged into it."""
 
 
 def state_path_of(settings: Settings, name: str) -> str:

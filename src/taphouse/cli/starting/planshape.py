@@ -64,6 +64,15 @@ _ENTRIES: Final[dict[str, Check]] = {
     "services": _list_of(_with(name=_TEXT)),
     "objects": _map_of(_of(int)),
     "begun": _or_none(_map_of(_TEXT)),
+    "seed": _or_none(
+        _with(
+            digest=_TEXT,
+            listeners=_map_of(_TEXT),
+            servers=_map_of(_of(dict)),
+            uid=_of(str, int, type(None)),
+            gid=_of(str, int, type(None)),
+        )
+    ),
     "built": _or_none(_map_of(_list_of(_TEXT))),
     "as_built": _or_none(_map_of(_map_of(_of(str, int)))),
 }

@@ -20,16 +20,20 @@ from taphouse.persist import read_info, write_seed
 
 __all__ = ["place_of_code", "plan_of_code", "save_application"]
 
+Describe = Callable[[Application, Callable[[object], int]], Mapping[str, Any]]
+"""Application, and what finds the row of an object -> entries of the plan."""
+
 _TAG = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-def save_application(app: Application, tag: str | None, filename: str | None) -> str:
+def save_application(app: Application, tag: str | None, filename: str | None, describe: Describe) -> str:
     """Freeze ``app`` into a seed and return its file name.
 
     Args:
         app: an application that does not run.
         tag: ``<name>-<tag>.tap``, ``None`` for ``<name>.tap``.
         filename: used as it is instead.
+        describe: says what was built, so that a newer seed can be merged into the state of this one.
 
     Raises:
         NotDurableError: something cannot be saved; named by its path.
@@ -51,7 +55,10 @@ def save_application(app: Application, tag: str | None, filename: str | None) ->
     with named_main(place):
 
         def plan(oids: Mapping[int, int]) -> dict[str, Any]:
-            return plan_of_code(app, place, lambda thing: oids[id(thing)])
+            def row_of(thing: object) -> int:
+                return oids[id(thing)]
+
+            return {**plan_of_code(app, place, row_of), **describe(app, row_of)}
 
         write_seed(path, app, plan, label_of=lambda thing: f"{app.name}.{object_label(app, thing)}")
     print("Saved.", flush=True)

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 from taphouse.cli.output import describe_error
 from taphouse.cli.settings import Settings
-from taphouse.cli.starting.start import Start
+from taphouse.cli.starting.start import MergeSeed, Start
 from taphouse.cli.starting.steps_live import say_ready, start_runtime
 from taphouse.cli.starting.steps_process import (
     become_daemon,
@@ -61,8 +61,12 @@ IN_LOOP: tuple[tuple[str, str, Step], ...] = (
 """The steps that need the loop to run; the first of them is the table `Runtime.START`."""
 
 
-def start_server(settings: Settings) -> int:
+def start_server(settings: Settings, *, merge: MergeSeed) -> int:
     """Start the server that ``settings`` name and, in the process that serves, run it to its end.
+
+    Args:
+        settings: what was asked for.
+        merge: merges a new seed into the state, if the start finds one.
 
     Returns:
         The exit code of the whole run.  In a command that waited for its daemon this
@@ -71,7 +75,7 @@ def start_server(settings: Settings) -> int:
     Raises:
         TaphouseError: the start failed, in the foreground (a daemon has reported it instead).
     """
-    return run_sequence(Start(settings))
+    return run_sequence(Start(settings, merge=merge))
 
 
 def run_sequence(start: Start) -> int:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from taphouse.cli.settings import Settings
 from taphouse.daemon import Manager, Readiness
-from taphouse.errors import ConfigurationError
+from taphouse.errors import ConfigurationError, InternalError
 
 if TYPE_CHECKING:
     import asyncio
@@ -28,7 +28,25 @@ if TYPE_CHECKING:
     from taphouse.persist import Store
     from taphouse.runtime import Runtime, Sockets
 
-__all__ = ["Start"]
+__all__ = ["MergeSeed", "Start"]
+
+
+class MergeSeed(Protocol):
+    """Merges the new seed of a start into the state, in memory: who does it lives on a higher floor."""
+
+    def __call__(self, start: Start, loader: ModuleLoader, state: str, /) -> Loaded:
+        """Return what the start runs.
+
+        Args:
+            start: has read the plan and opened the state.
+            loader: finds its code.
+            state: path of the state, as it is called now.
+        """
+
+
+def no_merge(start: Start, loader: ModuleLoader, state: str, /) -> Loaded:
+    """Refuse: what code has built has no seed."""
+    raise InternalError(f"{state} has a new seed, and nobody to merge it")
 
 
 class Start:
@@ -38,12 +56,19 @@ class Start:
         settings: what was asked for.
         application: what to run, if a script has built it already.
         script: where the code of ``application`` lies.
+        merge: merges a new seed into the state that a start goes on from.
     """
 
     def __init__(
-        self, settings: Settings, application: Application | None = None, script: Script | None = None
+        self,
+        settings: Settings,
+        application: Application | None = None,
+        script: Script | None = None,
+        *,
+        merge: MergeSeed = no_merge,
     ) -> None:
         self.settings = settings
+        self.merge = merge
         self.application = application
         self.script = script
         self.undo = ExitStack()
@@ -83,6 +108,12 @@ class Start:
     def name(self) -> str:
         """The application's name, ``""`` while it is not known yet."""
         return str(self.plan.get("name", ""))
+
+    @property
+    def merges(self) -> bool:
+        """Whether a new seed is to be merged into the state."""
+        new = self.choice.new_seed if self.choice is not None else None
+        return new is not None and not new.is_known
 
     @property
     def is_code(self) -> bool:

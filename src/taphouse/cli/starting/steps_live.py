@@ -5,6 +5,7 @@ They must never know how state is stored.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from taphouse.errors import ConfigurationError
 if TYPE_CHECKING:
     from taphouse.control import Actions
     from taphouse.daemon import Condition
+
+_log = logging.getLogger("taphouse")
 
 __all__ = ["begin_stop", "condition_of", "say_ready", "start_runtime"]
 
@@ -41,6 +44,12 @@ async def start_runtime(start: Start) -> None:
     if settings.owns_process:
         _handle_signals(start)
     await start.runtime.start()
+    if start.merges:
+        from taphouse.persist import RenewedStore
+
+        if isinstance(start.store, RenewedStore) and start.store.kept_as is not None:
+            kept = start.store.kept_as.name
+            _log.info("The state as it was before the new seed is kept as %s.", kept)
 
 
 def _handle_signals(start: Start) -> None:

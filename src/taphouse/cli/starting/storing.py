@@ -6,7 +6,7 @@ It must never know what is stored.
 from __future__ import annotations
 
 from taphouse.cli.starting.choosing import Choice
-from taphouse.persist import NullStore, Store, create_state, open_state
+from taphouse.persist import NullStore, RenewedStore, Store, create_state, open_state
 
 __all__ = ["open_chosen"]
 
@@ -24,6 +24,8 @@ def open_chosen(choice: Choice) -> Store:
     seed = choice.seed or None
     if not choice.state:
         return NullStore(seed)
+    if choice.new_seed is not None and not choice.new_seed.is_known:
+        return RenewedStore(choice.state)
     if choice.exists:
         return open_state(choice.state)
     return create_state(choice.state, seed=seed, fresh=choice.sets_aside)

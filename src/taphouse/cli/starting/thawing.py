@@ -21,9 +21,9 @@ from taphouse.errors import ClassIdentityError, TapError
 from taphouse.persist import Freezer, Store, TapInfo, Thawed, thaw
 from taphouse.value import Value, field
 
-__all__ = ["Loaded", "PlanFreezer", "import_plan", "join_code", "thaw_tap"]
+__all__ = ["Loaded", "PlanFreezer", "import_named", "import_plan", "join_code", "thaw_tap"]
 
-KEPT_IN_PLAN = ("script", "built", "begun", "servers", "as_built")
+KEPT_IN_PLAN = ("script", "built", "begun", "servers", "as_built", "seed")
 """Entries of the plan that a running application does not know, and that its state must keep."""
 
 
@@ -86,7 +86,7 @@ def thaw_tap(
     assert choice.info is not None
     thawed = thaw(store, lambda record: loader.resolve(record, modules))
     application = _require_whole(str(choice.info.path), thawed.root, thawed.unknown)
-    modules = {**modules, **_import_named(application, loader)}
+    modules = {**modules, **import_named(application, loader)}
     close_templates(modules.values())
     notes = [
         f"Objects of class {name}, which the code does not have, are kept as they are."
@@ -95,7 +95,7 @@ def thaw_tap(
     return _loaded(application, thawed, store, plan, notes)
 
 
-def _import_named(application: Application, loader: ModuleLoader) -> dict[str, ModuleType]:
+def import_named(application: Application, loader: ModuleLoader) -> dict[str, ModuleType]:
     """Judge and import what factories will import by name, whatever the plan says.
 
     Asked of their classes: an attribute of that name in the tap would answer for the object.

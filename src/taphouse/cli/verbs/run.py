@@ -39,6 +39,7 @@ def run(arguments: list[str]) -> int:
     """Run the server that ``arguments`` name; returns when it has stopped."""
     options = make_parser().parse(arguments)
 
+    from taphouse.cli.carrying.merging import merge_seed
     from taphouse.cli.settings import settings_from, target_option
     from taphouse.cli.starting.sequence import start_server
 
@@ -49,4 +50,4 @@ def run(arguments: list[str]) -> int:
         pidfile=options.pidfile or "",
         **target_option(options.target),
     )
-    return start_server(settings)
+    return start_server(settings, merge=merge_seed)

@@ -39,6 +39,7 @@ def run(arguments: list[str]) -> int:
     """Start the server that ``arguments`` name."""
     options = make_parser().parse(arguments)
 
+    from taphouse.cli.carrying.merging import merge_seed
     from taphouse.cli.path_check import foreign_twistd
     from taphouse.cli.settings import settings_from, target_option
     from taphouse.cli.starting.sequence import start_server
@@ -53,4 +54,4 @@ def run(arguments: list[str]) -> int:
         resume=True,
         **target_option(options.target),
     )
-    return start_server(settings)
+    return start_server(settings, merge=merge_seed)
