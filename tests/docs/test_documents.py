@@ -7,7 +7,8 @@ from importlib import import_module
 
 import pytest
 
-from docs.walkthrough import Walkthrough, blocks_of
+from docs.following import follow
+from docs.walkthrough import blocks_of
 from playground import TOP
 
 DOCUMENTS = [
@@ -21,9 +22,7 @@ DOCUMENTS = [
 @pytest.mark.slow
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 def test_the_document_does_what_it_says(document, playground):
-    walkthrough = Walkthrough(document, playground)
-    walkthrough.follow()
-    assert walkthrough.typed > 0
+    follow(document, playground)
 
 
 def test_the_first_documents_a_user_meets_are_among_those_run():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from docs.walkthrough import Walkthrough, blocks_of, same_output
@@ -80,6 +82,59 @@ def test_a_document_that_lies_is_caught(playground, tmp_path):
     (tmp_path / "doc.md").write_text(DOCUMENT.replace("\nhello\n", "\ngood bye\n"))
     with pytest.raises(AssertionError, match=r"line 8: \$ python hello.py"):
         Walkthrough(tmp_path / "doc.md", playground).follow()
+
+
+class FakeMachine:
+    """Stands for a server: remembers what it is told."""
+
+    def __init__(self):
+        self.told = []
+
+    def run(self, *command, status=0, stdin=""):
+        self.told.append(command[-1])
+        return subprocess.CompletedProcess(command, 0, stdout="done\n")
+
+    def copy_in(self, source, path):
+        self.told.append((source.read_text(), path))
+
+    def story(self):
+        return ""
+
+
+ON_A_SERVER = """
+```console
+$ echo hello >greeting
+$ scp greeting root@server:
+```
+
+```console server
+# cat greeting
+done
+```
+"""
+
+
+@pytest.mark.process
+def test_what_root_types_on_a_server_is_typed_there(playground, tmp_path):
+    (tmp_path / "doc.md").write_text(ON_A_SERVER)
+    server = FakeMachine()
+    Walkthrough(tmp_path / "doc.md", playground, server).follow()
+    assert server.told == [("hello\n", "/root/greeting"), "cd; exec 2>&1; cat greeting"]
+
+
+@pytest.mark.process
+def test_a_document_that_lies_about_a_server_is_caught(playground, tmp_path):
+    (tmp_path / "doc.md").write_text(ON_A_SERVER.replace("\ndone\n", "\nfailed\n"))
+    with pytest.raises(AssertionError, match=r"line 7: \$ cat greeting"):
+        Walkthrough(tmp_path / "doc.md", playground, FakeMachine()).follow()
+
+
+@pytest.mark.process
+def test_without_a_server_the_rest_of_a_document_is_followed(playground, tmp_path):
+    (tmp_path / "doc.md").write_text(ON_A_SERVER)
+    walkthrough = Walkthrough(tmp_path / "doc.md", playground)
+    walkthrough.follow()
+    assert walkthrough.typed == 2
 
 
 @pytest.mark.process

@@ -7,6 +7,9 @@ In a Markdown file
   A line ``...`` stands for any number of lines, ``...`` within a line for anything;
 * a session whose last command stays in the foreground is ```` ```console foreground ````; a later
   session that begins with ``^C`` interrupts it and shows how it ends;
+* a session ```` ```console server ```` is root's on another machine, one with systemd: there the lines
+  after ``# `` are typed. ``$ scp FILE ... root@server:`` on this one copies files into root's home there.
+  Where no such machine can be had, all else is done, and then the document counts as not run;
 * any other block is only read.
 
 Times, versions, process ids and addresses in memory may differ from what is written.
@@ -22,6 +25,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nspawn import Machine
 from playground import PATIENCE_S, Playground
 
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<info>.*)\n(?P<body>(?:.*\n)*?)(?P=indent)```$", re.MULTILINE)
@@ -53,7 +57,7 @@ class Command:
 
 @dataclass
 class Block:
-    """One fenced block: ``kind`` is "file", "session", "foreground" or "text"."""
+    """One fenced block: ``kind`` is "file", "session", "foreground", "server" or "text"."""
 
     kind: str
     line: int
@@ -63,9 +67,10 @@ class Block:
     def commands(self) -> list[Command]:
         """Return what is typed in this session."""
         found: list[Command] = []
+        prompt = "# " if self.kind == "server" else "$ "
         for line in self.body.splitlines():
-            if line.startswith("$ ") or (line.startswith("^C") and not found):
-                found.append(Command(line.removeprefix("$ ")))
+            if line.startswith(prompt) or (line.startswith("^C") and not found):
+                found.append(Command(line.removeprefix(prompt)))
             elif line != "$":
                 found[-1].output.append(line)
         return found
@@ -80,7 +85,8 @@ def blocks_of(text: str) -> list[Block]:
         body = "".join(part[indent:] for part in match["body"].splitlines(keepends=True))
         words = match["info"].split()
         if words[:1] == ["console"]:
-            found.append(Block("foreground" if "foreground" in words else "session", line, body))
+            kind = next((word for word in words if word in {"foreground", "server"}), "session")
+            found.append(Block(kind, line, body))
         elif len(words) > 1:
             found.append(Block("file", line, body, name=words[1]))
         else:
@@ -119,17 +125,19 @@ class Walkthrough:
     Args:
         document: the Markdown file.
         playground: where to type.
+        server: the machine that sessions of root's are typed on, if there is one.
     """
 
-    def __init__(self, document: Path, playground: Playground) -> None:
+    def __init__(self, document: Path, playground: Playground, server: Machine | None = None) -> None:
         self.document = document
         self.playground = playground
+        self.server = server
         self.typed = 0
         self._folder = "."
         self._foreground: subprocess.Popen[bytes] | None = None
 
     def follow(self) -> None:
-        """Do everything the document says, in order."""
+        """Do everything the document says, in order; what is for a server that is not there is left out."""
         for block in blocks_of(self.document.read_text()):
             if block.kind == "file":
                 self.playground.write(f"{self._folder}/{block.name}", block.body)
@@ -140,12 +148,31 @@ class Walkthrough:
                     self._type(command, block)
                 if last:
                     self._leave_running(last, block)
+            elif block.kind == "server" and self.server is not None:
+                for command in block.commands():
+                    self._type_on_server(self.server, command, block)
         assert self._foreground is None, f"{self.document.name} leaves a command running in the foreground"
+
+    def _type_on_server(self, server: Machine, command: Command, block: Block) -> None:
+        self.typed += 1
+        line = self.playground.with_free_ports(command.line)
+        done = server.run("bash", "-c", "cd; exec 2>&1; " + line, status=None)
+        self._compare(command, done.stdout, block)
+
+    def _copy_to_server(self, line: str) -> None:
+        *files, target = line.split()[1:]
+        assert target == "root@server:", line
+        for name in files if self.server else ():
+            source = self.playground.folder / self._folder / name
+            self.server.copy_in(source, f"/root/{source.name}")
 
     def _type(self, command: Command, block: Block) -> None:
         self.typed += 1
         if command.line == "^C":
             real = self._interrupt()
+        elif command.line.startswith("scp "):
+            self._copy_to_server(command.line)
+            real = ""
         elif command.line.startswith("cd "):
             self._folder = str(Path(self._folder) / command.line.removeprefix("cd ").strip())
             real = ""
@@ -180,5 +207,5 @@ class Walkthrough:
         place = f"{self.document.name}, block at line {block.line}"
         assert same_output(shown, real), (
             f"{place}: $ {command.line}\n--- the document shows\n{shown}\n--- it prints\n{real}"
-            f"--- log\n{self.playground._log()}"
+            f"--- log\n{self.playground._log()}{self.server.story() if self.server else ''}"
         )
