@@ -9,13 +9,27 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from taphouse.cli.options import add_allow_module
 from taphouse.cli.output import end_with, run_command, say
 from taphouse.cli.parsing import Parser
+from taphouse.cli.shipping.sourceoptions import add_source_options, source_options
 from taphouse.errors import UsageError
 
-__all__ = ["main", "make_parser", "make_with"]
+if TYPE_CHECKING:
+    from taphouse.cli.shipping.debpackage import DebOptions
+
+__all__ = [
+    "add_contents",
+    "add_service",
+    "add_words",
+    "epoch_argument",
+    "main",
+    "make_parser",
+    "make_with",
+    "order",
+]
 
 _DYNAMIC = "dynamic"
 _DEFAULT_TAP = "twistd.tap"
@@ -42,14 +56,15 @@ def make_parser(prog: str = "tap2deb") -> Parser:
         "file", metavar="FILE.tap", nargs="?", help=f"the seed to ship (default: {_DEFAULT_TAP})"
     )
     parser.add_argument("-t", "--tapfile", metavar="FILE.tap", help="the same, as an option")
-    _add_words(parser.add_argument_group("what it says of itself"))
-    _add_service(parser.add_argument_group("how it runs"))
-    _add_contents(parser.add_argument_group("what goes in"))
+    add_words(parser.add_argument_group("what it says of itself"))
+    add_service(parser.add_argument_group("how it runs"))
+    add_contents(parser.add_argument_group("what goes in"))
     _add_output(parser.add_argument_group("the file"))
     return parser
 
 
-def _add_words(group: argparse._ArgumentGroup) -> None:
+def add_words(group: argparse._ArgumentGroup) -> None:
+    """Add what a package says of itself."""
     group.add_argument("--name", metavar="NAME", help="name of the package (default: the application's)")
     group.add_argument("-d", "--debfile", metavar="NAME", help="the same, as in 2002")
     group.add_argument(
@@ -77,7 +92,8 @@ def _add_words(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_service(group: argparse._ArgumentGroup) -> None:
+def add_service(group: argparse._ArgumentGroup) -> None:
+    """Add how its service runs."""
     group.add_argument(
         "--profile",
         choices=("auto", "lowport", "highport", "local", "sealed"),
@@ -102,15 +118,9 @@ def _add_service(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_contents(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--from-env",
-        action="store_true",
-        help="take what the code needs from the environment that tap2deb is installed in; the default",
-    )
-    group.add_argument(
-        "--python", metavar="VERSION", help="the Python to run with, 3.11 (default: what the code needs)"
-    )
+def add_contents(group: argparse._ArgumentGroup) -> None:
+    """Add where its parts come from."""
+    add_source_options(group, "tap2deb")
     add_allow_module(group)
 
 
@@ -124,7 +134,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--epoch",
-        type=_epoch,
+        type=epoch_argument,
         metavar="SECONDS",
         help="time of the files, since 1970 (default: $SOURCE_DATE_EPOCH, or when the tap was made)",
     )
@@ -155,36 +165,13 @@ def make_with(parser: Parser, arguments: list[str]) -> int:
         parser.print_help(sys.stderr)
         return 64
     options = parser.parse(arguments)
-    tap = _one(options.file, options.tapfile, "FILE.tap", "-t") or _DEFAULT_TAP
-    name = _one(options.name, (options.debfile or "").removesuffix(".deb"), "--name", "-d")
-
-    from taphouse.cli.shipping.debpackage import DebOptions, make_deb
+    from taphouse.cli.shipping.debpackage import make_deb
     from taphouse.cli.shipping.reporting import lint, report
-    from taphouse.packaging import RunningEnvironment
+    from taphouse.cli.shipping.sourcing import choose_source
 
-    made = make_deb(
-        DebOptions(
-            tap=tap,
-            name=name,
-            version=options.set_version,
-            maintainer=options.maintainer or "",
-            protocol=options.protocol or "",
-            description=options.description or "",
-            long_description=options.long_description or "",
-            license=options.license or "",
-            profile=options.profile,
-            account="" if options.user == _DYNAMIC else options.user,
-            python=options.python or "",
-            sockets=options.sockets,
-            allow_jit=options.allow_jit,
-            epoch=options.epoch,
-            output=options.output,
-            allowed=tuple(options.allow_modules or ()),
-            writes=not options.dry_run,
-        ),
-        RunningEnvironment(),
-    )
-    for line in made.warnings:
+    sourced = choose_source(source_options(options))
+    made = make_deb(order(options, output=options.output, writes=not options.dry_run), RunningEnvironment())
+    for line in (*made.warnings, *sourced.notes()):
         say(parser.prog, line)
     for line in report(made, written=not options.dry_run):
         print(line)
@@ -194,13 +181,43 @@ def make_with(parser: Parser, arguments: list[str]) -> int:
     return 0
 
 
+def order(options: argparse.Namespace, *, output: str, writes: bool) -> DebOptions:
+    """Return what was asked for.
+
+    Raises:
+        UsageError: options contradict each other.
+    """
+    from taphouse.cli.shipping.debpackage import DebOptions
+
+    return DebOptions(
+        tap=_one(options.file, options.tapfile, "FILE.tap", "-t") or _DEFAULT_TAP,
+        name=_one(options.name, (options.debfile or "").removesuffix(".deb"), "--name", "-d"),
+        version=options.set_version,
+        maintainer=options.maintainer or "",
+        protocol=options.protocol or "",
+        description=options.description or "",
+        long_description=options.long_description or "",
+        license=options.license or "",
+        profile=options.profile,
+        account="" if options.user == _DYNAMIC else options.user,
+        python=sourced.python,
+        sockets=options.sockets,
+        allow_jit=options.allow_jit,
+        epoch=options.epoch,
+        output=output,
+        allowed=tuple(options.allow_modules or ()),
+        writes=writes,
+    )
+
+
 def _one(first: str | None, second: str | None, one: str, other: str) -> str:
     if first and second and first != second:
         raise UsageError(f"{one} and {other} contradict each other", cure="give one of them")
     return first or second or ""
 
 
-def _epoch(text: str) -> int:
+def epoch_argument(text: str) -> int:
+    """Return the number of seconds that an option's argument is."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds since 1970")
     return int(text)

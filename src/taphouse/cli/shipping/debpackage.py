@@ -6,6 +6,7 @@ whole or not at all.  This module must never run dpkg.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import sys
@@ -44,7 +45,7 @@ from taphouse.packaging import (
 from taphouse.persist import TapInfo, read_info
 from taphouse.value import Value
 
-__all__ = ["DebOptions", "MadeDeb", "make_deb"]
+__all__ = ["DebOptions", "MadeDeb", "check_tree", "make_deb", "refuse_account"]
 
 _KEPT_BACKUPS = "7"
 _LONGEST_LICENSE = 1 << 20
@@ -127,8 +128,10 @@ def make_deb(options: DebOptions, source: PartsSource) -> MadeDeb:
     info = read_info(options.tap)
     name = check_package_name(options.name) if options.name else package_name(info.name)
     check_version(options.version)
+    if options.account == "root":
+        raise UsageError("a package's server does not run as root", cure="leave --user out, or name another")
     maintainer = find_maintainer(options.maintainer)
-    _refuse_account(info)
+    refuse_account(info)
     warnings = [compare_with_installed(name, options.version)]
     # All that can be wrong with the options is found before the costly part.
     make_units(_unit_settings(options, info, name, "/usr/bin/python3", ()), info.plan)
@@ -165,9 +168,9 @@ def make_deb(options: DebOptions, source: PartsSource) -> MadeDeb:
         account=options.account,
     )
     depends = _add_system_files(tree, about, contents, units, upkeep)
-    _check_tree(tree, info)
+    check_tree(tree, info)
     path = _output_path(options.output, about, contents)
-    warnings.append(compare_with_file(path, name, options.version))
+    same, before = compare_with_file(path, name, options.version), _sum_of(path)
     if options.writes:
         write_deb(
             path,
@@ -177,6 +180,8 @@ def make_deb(options: DebOptions, source: PartsSource) -> MadeDeb:
             scripts=maintainer_scripts(upkeep),
             conffiles=[f"/etc/{name}/{name}.conf"],
         )
+    if _sum_of(path) != before:
+        warnings.append(same)
     return MadeDeb(
         path=path,
         about=about,
@@ -242,7 +247,7 @@ def _exact(interpreter: str) -> str:
     return match[1] if match else ""
 
 
-def _refuse_account(info: TapInfo) -> None:
+def refuse_account(info: TapInfo) -> None:
     """Refuse an application that wants to become another user itself: the unit says whom it runs as."""
     user = info.plan.get("uid")
     if user is not None:
@@ -250,6 +255,15 @@ def _refuse_account(info: TapInfo) -> None:
             f"application {info.name} runs as user {user}, and a package gives it an account of its own",
             cure="make the tap without a uid, and choose the account with --user",
         )
+
+
+def _sum_of(path: str) -> bytes:
+    """Return a sum of a file, of which nothing is there if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError:
+        return b""
 
 
 def _license(given: str) -> tuple[str, str]:
@@ -267,7 +281,7 @@ def _license(given: str) -> tuple[str, str]:
     return first[:80], text
 
 
-def _check_tree(tree: Tree, info: TapInfo) -> None:
+def check_tree(tree: Tree, info: TapInfo) -> None:
     """Refuse what would not be true, or not be there, where the package is installed.
 
     Raises:
@@ -292,4 +306,6 @@ def _scripts(info: TapInfo) -> Iterator[str]:
 
 def _output_path(given: str, about: About, contents: Contents) -> str:
     name = f"{about.name}_{without_epoch(about.version)}_{contents.architecture}.deb"
+    if given == ".":
+        return name
     return os.path.join(given, name) if os.path.isdir(given) or given.endswith("/") else given
