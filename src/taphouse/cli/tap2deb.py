@@ -80,9 +80,7 @@ def add_words(group: argparse._ArgumentGroup) -> None:
         help="who answers for it, 'Name <name@example.org>' (default: $DEBFULLNAME and $DEBEMAIL, or what git"
         " knows)",
     )
-    group.add_argument(
-        "-p", "--protocol", metavar="WORD", help="what it speaks, for its description (default: its name)"
-    )
+    group.add_argument("-p", "--protocol", metavar="WORD", help="what it speaks, for its description")
     group.add_argument("-e", "--description", metavar="TEXT", help="what it is, on one line")
     group.add_argument(
         "-l", "--long-description", metavar="TEXT", help="the same at length; empty lines part paragraphs"
@@ -170,7 +168,8 @@ def make_with(parser: Parser, arguments: list[str]) -> int:
     from taphouse.cli.shipping.sourcing import choose_source
 
     sourced = choose_source(source_options(options))
-    made = make_deb(order(options, output=options.output, writes=not options.dry_run), RunningEnvironment())
+    wanted = order(options, python=sourced.python, output=options.output, writes=not options.dry_run)
+    made = make_deb(wanted, sourced.source)
     for line in (*made.warnings, *sourced.notes()):
         say(parser.prog, line)
     for line in report(made, written=not options.dry_run):
@@ -181,7 +180,7 @@ def make_with(parser: Parser, arguments: list[str]) -> int:
     return 0
 
 
-def order(options: argparse.Namespace, *, output: str, writes: bool) -> DebOptions:
+def order(options: argparse.Namespace, *, python: str, output: str, writes: bool) -> DebOptions:
     """Return what was asked for.
 
     Raises:
@@ -200,7 +199,7 @@ def order(options: argparse.Namespace, *, output: str, writes: bool) -> DebOptio
         license=options.license or "",
         profile=options.profile,
         account="" if options.user == _DYNAMIC else options.user,
-        python=sourced.python,
+        python=python,
         sockets=options.sockets,
         allow_jit=options.allow_jit,
         epoch=options.epoch,

@@ -165,9 +165,10 @@ class Wheels:
 
     def _open_needed(self, name: str, user: str) -> WheelFile:
         if self._lock is not None and user != _OURS:
+            full = self._values["python_full_version"]
             raise ConfigurationError(
-                f"{self._lock.path}: has no {name}, which {user} needs on {self.target}",
-                cure=f"compile it for that Python and platform, with {name}",
+                f"{self._lock.path}: has no {name}, which {user} needs with Python {full}",
+                cure=f"lock it for that: uv pip compile --generate-hashes --python-version {full}",
             )
         path = self._house.only(name, self.target)
         if not path:

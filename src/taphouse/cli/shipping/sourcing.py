@@ -9,15 +9,21 @@ from __future__ import annotations
 import os
 import platform as running
 import sys
+from collections.abc import Sequence
 from typing import TextIO
 
 from taphouse.cli.shipping.fetching import cache_folder, fetch_wheels
+from taphouse.cli.shipping.sourceoptions import SourceOptions
 from taphouse.cli.shipping.stripping import Stripping
 from taphouse.errors import UsageError
 from taphouse.packaging import (
     Environment,
+    Lock,
+    Part,
     PartsSource,
     RunningEnvironment,
+    Target,
+    Tree,
     Wheelhouse,
     Wheels,
     make_target,
@@ -25,29 +31,53 @@ from taphouse.packaging import (
 )
 from taphouse.value import Value
 
-__all__ = ["Sourced", "SourceOptions", "choose_source"]
+__all__ = ["LockedWheels", "Sourced", "choose_source"]
 
 _INSTEAD = "name wheels for it: --requirements FILE or --wheels FOLDER"
 
 
-class SourceOptions(Value, kw_only=True):
-    """What was asked for.
+class LockedWheels:
+    """Wheels that a file locks; those that nobody has yet are fetched when they are wanted.
 
     Args:
-        python: ``3.13``, "" for what the code needs.
-        platform: a machine, ``arm64`` or ``manylinux_2_36_aarch64``, "" for this one.
-        requirements: a locked file, or "".
-        wheels: a folder, or "".
-        from_env: say that it is the running environment, which it is without the two above.
-        strip: take the symbols out of compiled files.
+        lock: the file.
+        target: what they have to fit.
+        folders: to look in first, of which taphouse itself may come without a sum.
+        stream: where it is said if fetching takes long; standard error if not given.
+
+    Raises:
+        ConfigurationError: taphouse itself is nowhere.
+        CannotCreateError: there can be no cache.
     """
 
-    python: str = ""
-    platform: str = ""
-    requirements: str = ""
-    wheels: str = ""
-    from_env: bool = False
-    strip: bool = False
+    def __init__(self, lock: Lock, target: Target, folders: list[str], stream: TextIO | None = None) -> None:
+        self._lock = lock
+        self._target = target
+        self._folders = folders
+        self._cache = cache_folder()
+        self._stream = stream
+        self.notes: list[str] = []
+        """As those of `Wheels`."""
+        self._wheels().check_ours()
+
+    def add_parts(self, tree: Tree, folder: str, modules: Sequence[str]) -> list[Part]:
+        """Add the distributions, as `Wheels` does.
+
+        Raises:
+            ConfigurationError: as there, or a wheel cannot be fetched.
+            CannotCreateError: the cache cannot be written.
+        """
+        missing = self._wheels().missing()
+        if missing:
+            fetch_wheels(self._lock, missing, self._target, self._cache, stream=self._stream)
+        wheels = self._wheels()
+        parts = wheels.add_parts(tree, folder, modules)
+        self.notes = wheels.notes
+        return parts
+
+    def _wheels(self) -> Wheels:
+        # Those of the folders first: they need no network, and neither do those that were fetched before.
+        return Wheels(Wheelhouse(self._folders, self._cache), self._target, self._lock, here=Environment())
 
 
 class Sourced(Value):
@@ -56,13 +86,13 @@ class Sourced(Value):
     Args:
         source: where distributions come from.
         python: the version that the package is for, "" for what the code needs.
-        wheels: the same source, if it is one of wheels.
+        wheels: the same source before it strips, if it is one of wheels.
         stripping: the same source, if it strips.
     """
 
     source: PartsSource
     python: str
-    wheels: Wheels | None = None
+    wheels: Wheels | LockedWheels | None = None
     stripping: Stripping | None = None
 
     def notes(self) -> list[str]:
@@ -72,7 +102,7 @@ class Sourced(Value):
 
 
 def choose_source(options: SourceOptions, *, stream: TextIO | None = None) -> Sourced:
-    """Return where distributions come from; wheels that a file locks and nobody has yet are fetched.
+    """Return where distributions come from.
 
     Args:
         options: what was asked for.
@@ -80,8 +110,8 @@ def choose_source(options: SourceOptions, *, stream: TextIO | None = None) -> So
 
     Raises:
         UsageError: the options exclude each other, or ask for what there is not.
-        ConfigurationError: a file cannot be read or used, or a wheel cannot be fetched.
-        CannotCreateError: the cache cannot be written.
+        ConfigurationError: a file or folder cannot be used, or taphouse itself is not among the wheels.
+        CannotCreateError: there can be no cache.
     """
     if options.requirements or options.wheels:
         found = _wheels(options, stream)
@@ -109,16 +139,8 @@ def _wheels(options: SourceOptions, stream: TextIO | None) -> Sourced:
     if not options.requirements:
         wheels = Wheels(Wheelhouse(folders), target, here=Environment())
         return Sourced(wheels, python, wheels)
-    lock = read_lock(options.requirements)
-    # Those of the folder first: they need no network, and neither do those that were fetched before.
-    cache = cache_folder()
-    wheels = Wheels(Wheelhouse(folders, cache), target, lock, here=Environment())
-    wheels.check_ours()
-    missing = wheels.missing()
-    if missing:
-        fetch_wheels(lock, missing, target, cache, stream=stream)
-        wheels = Wheels(Wheelhouse(folders, cache), target, lock, here=Environment())
-    return Sourced(wheels, python, wheels)
+    locked = LockedWheels(read_lock(options.requirements), target, folders, stream)
+    return Sourced(locked, python, locked)
 
 
 def _check_environment(options: SourceOptions) -> None:

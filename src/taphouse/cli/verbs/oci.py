@@ -8,6 +8,7 @@ from __future__ import annotations
 from taphouse.cli.options import add_allow_module
 from taphouse.cli.output import say
 from taphouse.cli.parsing import Parser
+from taphouse.cli.shipping.sourceoptions import add_source_options, source_options
 
 __all__ = ["make_parser", "run"]
 
@@ -59,7 +60,6 @@ def make_parser() -> Parser:
     parser.add_argument(
         "--base-tag", metavar="TAG", default="", help="which image, if there are several in the base"
     )
-    parser.add_argument("--python", metavar="3.N", help="run it with this Python and no other")
     parser.add_argument(
         "--epoch", metavar="SECONDS", type=int, help="time of its files, in seconds since 1970"
     )
@@ -67,7 +67,9 @@ def make_parser() -> Parser:
     parser.add_argument("--license", metavar="SPDX", default="", help="licence of the server's own code")
     parser.add_argument("-m", "--maintainer", metavar="TEXT", default="", help="who made it")
     parser.add_argument("--source", metavar="URL", default="", help="where its code is to be found")
-    add_allow_module(parser.add_argument_group("what goes in"))
+    contents = parser.add_argument_group("what goes in")
+    add_source_options(contents, "tap")
+    add_allow_module(contents)
     parser.add_argument("-b", "--debug", action="store_true", help="tracebacks of errors")
     return parser
 
@@ -78,9 +80,11 @@ def run(arguments: list[str]) -> int:
 
     from taphouse.cli.shipping.image import ImageOrder, make_image
     from taphouse.cli.shipping.imagereport import report
-    from taphouse.packaging import RunningEnvironment, check_package_name, package_name
+    from taphouse.cli.shipping.sourcing import choose_source
+    from taphouse.packaging import check_package_name, package_name
     from taphouse.persist import read_info
 
+    sourced = choose_source(source_options(options))
     info = read_info(options.file)
     image = make_image(
         ImageOrder(
@@ -91,7 +95,7 @@ def run(arguments: list[str]) -> int:
             reference=options.tag,
             base=options.base,
             base_tag=options.base_tag,
-            python=options.python,
+            python=sourced.python or None,
             epoch=options.epoch,
             allowed=tuple(options.allow_modules or ()),
             title=options.description,
@@ -99,9 +103,9 @@ def run(arguments: list[str]) -> int:
             source=options.source,
             authors=options.maintainer,
         ),
-        RunningEnvironment(),
+        sourced.source,
     )
-    for note in image.notes:
+    for note in (*image.notes, *sourced.notes()):
         say("tap oci", note)
     print("\n".join(report(image)))
     return 0
