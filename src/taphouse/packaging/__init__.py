@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from taphouse.packaging.names import package_name as package_name
     from taphouse.packaging.oci import ImageSettings as ImageSettings
     from taphouse.packaging.oci import NewLayer as NewLayer
+    from taphouse.packaging.oci import check_reference as check_reference
     from taphouse.packaging.oci import default_reference as default_reference
     from taphouse.packaging.oci import exposed_ports as exposed_ports
     from taphouse.packaging.oci import oci_architecture as oci_architecture
@@ -132,6 +133,7 @@ __all__ = [
     "check_libraries",
     "check_maintainer",
     "check_package_name",
+    "check_reference",
     "check_version",
     "choose_image",
     "choose_profile",
@@ -220,6 +222,7 @@ if not TYPE_CHECKING:  # a type checker knows every name; it should miss the oth
             "oci": [
                 "ImageSettings",
                 "NewLayer",
+                "check_reference",
                 "default_reference",
                 "exposed_ports",
                 "oci_architecture",

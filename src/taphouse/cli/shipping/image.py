@@ -15,6 +15,7 @@ from typing import BinaryIO, Final, Protocol
 
 from taphouse.cli.shipping.contents import Contents, add_contents
 from taphouse.cli.shipping.debianbase import debian_base
+from taphouse.cli.shipping.debpackage import check_tree, refuse_account
 from taphouse.errors import ConfigurationError
 from taphouse.packaging import (
     BaseImage,
@@ -30,6 +31,9 @@ from taphouse.packaging import (
     add_accounts,
     bill_of_materials,
     check_libraries,
+    check_package_name,
+    check_reference,
+    check_version,
     choose_image,
     default_reference,
     exposed_ports,
@@ -38,10 +42,12 @@ from taphouse.packaging import (
     laid_over,
     oci_architecture,
     oci_time,
+    package_name,
     unreachable,
     write_image,
 )
-from taphouse.value import Value
+from taphouse.persist import TapInfo, read_info
+from taphouse.value import Value, replace
 
 __all__ = ["USER", "Image", "ImageOrder", "make_image"]
 
@@ -60,7 +66,7 @@ class ImageOrder(Value, kw_only=True):
 
     Args:
         tap: a seed.
-        package: name of the server in the image.
+        package: name of the server in the image, "" for the application's.
         version: its version.
         output: the file to make, "" for ``PACKAGE_VERSION_ARCHITECTURE.oci.tar``.
         reference: what to call the image, "" for ``localhost/PACKAGE:VERSION``.
@@ -76,8 +82,8 @@ class ImageOrder(Value, kw_only=True):
     """
 
     tap: str
-    package: str
-    version: str
+    package: str = ""
+    version: str = "1.0"
     output: str = ""
     reference: str = ""
     base: str = ""
@@ -138,7 +144,12 @@ def make_image(order: ImageOrder, source: PartsSource) -> Image:
         ConfigurationError: the tap cannot be shipped, or the base is not one for it.
         UsageError: a name is none.
     """
-    reference = order.reference or default_reference(order.package, order.version)
+    info = read_info(order.tap)
+    order = replace(order, package=_package(order, info), version=check_version(order.version))
+    # All that can be wrong with the options is found before the costly part.
+    reference = check_reference(order.reference or default_reference(order.package, order.version))
+    layout = Layout(order.base) if order.base else None
+    refuse_account(info)
     tree = Tree()
     contents = add_contents(
         tree,
@@ -149,7 +160,8 @@ def make_image(order: ImageOrder, source: PartsSource) -> Image:
         epoch=order.epoch,
         allowed=order.allowed,
     )
-    base, image = _open_base(order, contents)
+    check_tree(tree, info)
+    base, image = _open_base(layout, order.base_tag, contents)
     rootfs = _look_through(base, image)
     interpreter = find_interpreter(rootfs, image.name, contents.interpreter, image.config)
     check_libraries(rootfs, image.name, contents.depends)
@@ -176,16 +188,19 @@ def make_image(order: ImageOrder, source: PartsSource) -> Image:
         image.name,
         packages,
         settings.ports,
-        (*unreachable(contents.info.plan), *_low(settings.ports)),
+        (*unreachable(info.plan), *_low(settings.ports)),
     )
 
 
-def _open_base(order: ImageOrder, contents: Contents) -> tuple[_Base, BaseImage]:
-    if not order.base:
+def _package(order: ImageOrder, info: TapInfo) -> str:
+    return check_package_name(order.package) if order.package else package_name(info.name)
+
+
+def _open_base(layout: Layout | None, tag: str, contents: Contents) -> tuple[_Base, BaseImage]:
+    if layout is None:
         fetched = debian_base(contents.interpreter, contents.depends, contents.architecture)
         return fetched, fetched.image
-    layout = Layout(order.base)
-    return layout, choose_image(layout, order.base_tag, oci_architecture(contents.architecture))
+    return layout, choose_image(layout, tag, oci_architecture(contents.architecture))
 
 
 def _look_through(base: _Base, image: BaseImage) -> Rootfs:
@@ -225,9 +240,9 @@ def _add_words(
     tree: Tree, order: ImageOrder, contents: Contents, packages: tuple[SystemPackage, ...]
 ) -> None:
     """Add what is in the image, for programs, and under which licences, for people."""
-    folder = f"usr/share/doc/{order.package}"
     bill = bill_of_materials(order.package, order.version, contents.epoch, contents.parts, packages)
-    tree.add_file(f"{folder}/sbom.cdx.json", bill)
+    tree.add_file(f"usr/lib/{order.package}/sbom.json", bill)
+    folder = f"usr/share/doc/{order.package}"
     for part in contents.parts:
         for number, (name, text) in enumerate(part.texts):
             place = f"{folder}/licenses/{part.name}/{name}"
@@ -278,7 +293,7 @@ def _settings(
         f"{_NAMES}source": order.source,
         f"{_NAMES}authors": order.authors,
         f"{_NAMES}base.digest": image.digest,
-        "taphouse.sbom": f"/usr/share/doc/{package}/sbom.cdx.json",
+        "taphouse.sbom": f"{home}/sbom.json",
         "taphouse.lineage": contents.info.lineage,
     }
     return ImageSettings(

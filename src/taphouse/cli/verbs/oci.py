@@ -5,10 +5,11 @@ It must never do more than turn options into an order.
 
 from __future__ import annotations
 
-from taphouse.cli.options import add_allow_module
+import argparse
+
 from taphouse.cli.output import say
 from taphouse.cli.parsing import Parser
-from taphouse.cli.shipping.sourceoptions import add_source_options, source_options
+from taphouse.cli.tap2deb import add_contents, add_words, epoch_argument
 
 __all__ = ["make_parser", "run"]
 
@@ -36,42 +37,45 @@ def make_parser() -> Parser:
         epilog=_EPILOG,
     )
     parser.add_argument("file", metavar="FILE.tap", help="the seed that the server begins with")
-    parser.add_argument("--name", metavar="NAME", help="name of the server (default: the application's)")
-    parser.add_argument("--set-version", metavar="VERSION", default="1.0", help="its version (default: 1.0)")
-    parser.add_argument(
+    add_words(parser.add_argument_group("what it says of itself"))
+    _add_image(parser.add_argument_group("the image"))
+    add_contents(parser.add_argument_group("what goes in"))
+    parser.add_argument("-b", "--debug", action="store_true", help="tracebacks of errors")
+    return parser
+
+
+def _add_image(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "-o",
         "--output",
         metavar="FILE",
         default="",
-        help="the archive to write (default: NAME_VERSION_ARCHITECTURE.oci.tar)",
+        help="the archive to write (default: NAME_VERSION_MACHINE.oci.tar)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--tag",
         metavar="NAME:TAG",
         default="",
         help="what engines call the image (default: localhost/NAME:VERSION)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--base",
         metavar="PATH",
         default="",
-        help="an image to make it on, an OCI layout, folder or archive (default: Debian packages, by apt-get)",
+        help="an image to make it on, an OCI layout, folder or archive (default: one of Debian's packages)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--base-tag", metavar="TAG", default="", help="which image, if there are several in the base"
     )
-    parser.add_argument(
-        "--epoch", metavar="SECONDS", type=int, help="time of its files, in seconds since 1970"
+    group.add_argument(
+        "--source", metavar="URL", default="", help="where its code is to be found, for its label"
     )
-    parser.add_argument("-e", "--description", metavar="TEXT", default="", help="what it is, in one line")
-    parser.add_argument("--license", metavar="SPDX", default="", help="licence of the server's own code")
-    parser.add_argument("-m", "--maintainer", metavar="TEXT", default="", help="who made it")
-    parser.add_argument("--source", metavar="URL", default="", help="where its code is to be found")
-    contents = parser.add_argument_group("what goes in")
-    add_source_options(contents, "tap")
-    add_allow_module(contents)
-    parser.add_argument("-b", "--debug", action="store_true", help="tracebacks of errors")
-    return parser
+    group.add_argument(
+        "--epoch",
+        type=epoch_argument,
+        metavar="SECONDS",
+        help="time of the files, since 1970 (default: $SOURCE_DATE_EPOCH, or when the tap was made)",
+    )
 
 
 def run(arguments: list[str]) -> int:
@@ -80,16 +84,14 @@ def run(arguments: list[str]) -> int:
 
     from taphouse.cli.shipping.image import ImageOrder, make_image
     from taphouse.cli.shipping.imagereport import report
+    from taphouse.cli.shipping.sourceoptions import source_options
     from taphouse.cli.shipping.sourcing import choose_source
-    from taphouse.packaging import check_package_name, package_name
-    from taphouse.persist import read_info
 
     sourced = choose_source(source_options(options))
-    info = read_info(options.file)
     image = make_image(
         ImageOrder(
             tap=options.file,
-            package=check_package_name(options.name) if options.name else package_name(info.name),
+            package=options.name or (options.debfile or "").removesuffix(".deb"),
             version=options.set_version,
             output=options.output,
             reference=options.tag,
@@ -98,14 +100,15 @@ def run(arguments: list[str]) -> int:
             python=sourced.python or None,
             epoch=options.epoch,
             allowed=tuple(options.allow_modules or ()),
-            title=options.description,
-            license=options.license,
+            title=options.description or "",
+            license=options.license or "",
             source=options.source,
-            authors=options.maintainer,
+            authors=options.maintainer or "",
         ),
         sourced.source,
     )
     for note in (*image.notes, *sourced.notes()):
         say("tap oci", note)
-    print("\n".join(report(image)))
+    for line in report(image):
+        print(line)
     return 0
