@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from playground import TOP
-from taphouse.cli import mktap, tap, tapconvert, twistd
+from taphouse.cli import mktap, tap, tap2deb, tapconvert, twistd
 from taphouse.cli.guide.manual import PAGES, page
 from taphouse.cli.parsing import Parser
 from taphouse.errors import UsageError
@@ -56,7 +56,7 @@ def test_a_manual_page_is_what_its_prose_and_the_parsers_say_now(name: str) -> N
     assert kept == page(name), "python scripts/manpages.py writes the pages anew"
 
 
-@pytest.mark.parametrize("command", [twistd, mktap, tapconvert], ids=lambda command: command.__name__)
+@pytest.mark.parametrize("command", [twistd, mktap, tap2deb, tapconvert], ids=lambda command: command.__name__)
 def test_the_man_page_of_a_command_lists_its_options(command: object) -> None:
     parser = command.make_parser()  # type: ignore[attr-defined]
     text = (DOCS / "man" / f"{parser.prog}.1").read_text()
@@ -95,7 +95,7 @@ def test_the_page_of_a_type_has_its_options_and_those_of_its_source() -> None:
     [
         ("ecko", "did you mean echo?"),
         ("twisted", "did you mean twistd?"),
-        ("xyz", "there are tap, twistd, mktap, tapconvert, and what mktap lists"),
+        ("xyz", "there are tap, twistd, mktap, tap2deb, tapconvert, and what mktap lists"),
     ],
 )
 def test_there_is_no_page_of_what_there_is_not(name: str, cure: str) -> None:

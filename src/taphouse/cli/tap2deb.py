@@ -37,7 +37,7 @@ _EXAMPLES = """\
 examples:
   tap2deb otk-start.tap
   tap2deb -m 'Ann Author <ann@example.org>' --set-version 1.1 otk-start.tap
-  tap2deb --user _otk --profile sealed --no-socket otk-start.tap
+  tap2deb --user _otk --profile sealed otk-start.tap
   tap2deb --lint -o /srv/packages/ otk-start.tap
 
 The server goes on from its state after each boot, crash and upgrade.  Give each

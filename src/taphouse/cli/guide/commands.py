@@ -17,7 +17,7 @@ from taphouse.value import replace
 
 __all__ = ["NAMES", "command_named", "type_command"]
 
-NAMES = ("tap", "taphouse", "twistd", "mktap", "tapconvert")
+NAMES = ("tap", "taphouse", "twistd", "mktap", "tap2deb", "tapconvert")
 """What may be typed in a shell."""
 
 
@@ -107,5 +107,6 @@ _COMMANDS: dict[str, Callable[[], Command]] = {
     "taphouse": _tap,
     "twistd": _plain("twistd", "start the server that a tap holds, as a daemon"),
     "mktap": _mktap,
+    "tap2deb": _plain("tap2deb", "make a Debian package from a tap"),
     "tapconvert": _plain("tapconvert", "convert a tap to JSON and back"),
 }

@@ -33,7 +33,9 @@ def look_up(what: str, arguments: Sequence[str] = ()) -> Iterator[tuple[str, str
     elif what == "pages":
         from taphouse.cli.guide.commands import command_named
 
-        yield from ((name, command_named(name).summary) for name in ("tap", "twistd", "mktap", "tapconvert"))
+        from taphouse.cli.guide.manual import PAGES
+
+        yield from ((name, command_named(name).summary) for name in PAGES)
         yield from command_named("mktap").children.items()
     elif what == "state" and arguments:
         from taphouse.cli.guide.taps import values_in

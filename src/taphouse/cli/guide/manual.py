@@ -18,7 +18,7 @@ from taphouse.plugins import find_makers
 
 __all__ = ["PAGES", "page"]
 
-PAGES = ("tap", "twistd", "mktap", "tapconvert")
+PAGES = ("tap", "twistd", "mktap", "tap2deb", "tapconvert")
 """The commands that have a page with prose of its own."""
 
 _FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pages")

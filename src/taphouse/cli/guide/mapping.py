@@ -29,16 +29,22 @@ EXPECTED = {
     "FILE.py|MODULE:ATTR": _CODE,
     "FILE.tap": _TAPS,
     "FILE.tap|FILE.py|MODULE:ATTR": Expected(suffixes=(".tap", ".py")),
+    "FILE|DIR": Expected(suffixes=("",), folders=True),
     "FILE.toml": Expected(suffixes=(".toml",)),
     "GROUP": Expected(known="groups"),
     "IN": Expected(suffixes=(".tap", ".json")),
+    "NAME|FILE": _FILES,
     "NAME|FILE.tap": Expected(suffixes=(".tap",), known="servers"),
     "OUT": Expected(suffixes=(".tap", ".json")),
     "PATH": Expected(known="state"),
     "TAP": _TAPS,
     "USER": Expected(known="users"),
     **dict.fromkeys(
-        ("MODE", "MODULE", "N", "NAME", "SIZE", "TEXT", "TIME", "TYPE", "UNIT", "VALUE"), ANYTHING
+        (
+            *("3.N", "MACHINE", "MODE", "MODULE", "N", "NAME", "NAME:TAG", "SECONDS", "SIZE", "TAG", "TEXT"),
+            *("TIME", "TYPE", "UNIT", "URL", "VALUE", "VERSION", "WHO", "WORD"),
+        ),
+        ANYTHING,
     ),
 }
 """What our own commands expect where their help says so."""

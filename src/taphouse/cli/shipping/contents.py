@@ -16,7 +16,7 @@ from collections.abc import Iterable
 
 from taphouse.cli.shipping.launcher import launcher_text
 from taphouse.cli.shipping.owncode import own_modules
-from taphouse.cli.shipping.probing import Probe, probe_tap
+from taphouse.cli.shipping.probing import probe_tap
 from taphouse.cli.version import version
 from taphouse.errors import ConfigurationError, UsageError
 from taphouse.packaging import (

@@ -34,7 +34,7 @@ def own_modules(modules: Mapping[str, str], environment: Environment, brought: C
     for name, file in modules.items():
         top = name.partition(".")[0]
         is_installed = not _INSTALLED.isdisjoint(file.split(os.sep))
-        if not file or top in without and top in brought:
+        if not file or (top in without and top in brought):
             continue
         if top not in without:
             if not is_installed:

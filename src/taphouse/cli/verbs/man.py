@@ -27,7 +27,7 @@ def make_parser() -> Parser:
         epilog=_EPILOG,
     )
     parser.add_argument(
-        "page", metavar="COMMAND|TYPE", help="tap, twistd, mktap, tapconvert, or a server type"
+        "page", metavar="COMMAND|TYPE", help="tap, twistd, mktap, tap2deb, tapconvert, or a server type"
     )
     parser.add_argument("-b", "--debug", action="store_true", help="tracebacks of errors")
     return parser
