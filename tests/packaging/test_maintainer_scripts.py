@@ -113,7 +113,13 @@ def test_where_systemd_does_not_run_nothing_is_started(machine: Machine) -> None
 
 
 def test_removing_keeps_the_state_and_purging_leaves_nothing(machine: Machine) -> None:
-    own = ["var/lib/private/otk/x", "var/cache/otk/x", "var/log/private/otk/x", "usr/lib/otk/late.pyc"]
+    own = [
+        "var/lib/private/otk/x",
+        "var/cache/otk/x",
+        "var/log/private/otk/x",
+        "var/lib/systemd/timers/stamp-otk-backup.timer",
+        "usr/lib/otk/late.pyc",
+    ]
     others = ["var/lib/private/other/x", "var/lib/x", "usr/lib/x", "var/lib/otk2/x"]
     for name in own + others:
         (machine.root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -124,7 +130,7 @@ def test_removing_keeps_the_state_and_purging_leaves_nothing(machine: Machine) -
     assert calls[0] == "deb-systemd-invoke stop otk.socket otk.service otk-backup.timer"
     assert machine.run("postrm", "remove") == ["systemctl --system daemon-reload"]
     assert not (machine.root / "usr/lib/otk").exists()
-    assert all((machine.root / name).exists() for name in [*own[:3], *others])
+    assert all((machine.root / name).exists() for name in [*own[:4], *others])
 
     assert machine.run("postrm", "purge") == [
         "deb-systemd-helper purge otk.service otk.socket otk-backup.timer"

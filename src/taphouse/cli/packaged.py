@@ -219,5 +219,6 @@ def _with_state(package: Package, verb: str, arguments: list[str]) -> list[str]:
     if verb == "backup" and not names_tap and not {"-o", "--output"} & set(arguments):
         folder = os.path.join(package.folder, "backups")
         os.makedirs(folder, 0o700, exist_ok=True)
+        package.give_back()  # a server that runs writes the copy itself, as its own account
         return [package.state, "-o", folder, *arguments]
     return [package.state, *arguments]

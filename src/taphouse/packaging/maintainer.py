@@ -124,6 +124,9 @@ exit 0
 
 def _postrm(upkeep: Upkeep) -> str:
     name = upkeep.package
+    # systemd remembers when a persistent timer last ran.
+    stamps = [f"/var/lib/systemd/timers/stamp-{unit}" for unit in upkeep.units if unit.endswith(".timer")]
+    forget = "".join(f'	rm -f "${{DPKG_ROOT:-}}{stamp}"\n' for stamp in stamps)
     return f"""{_HEAD}case "$1" in
 remove)
 	# Byte code that was written after the files were listed.
@@ -136,7 +139,7 @@ purge)
 	if command -v deb-systemd-helper >/dev/null 2>&1; then
 		deb-systemd-helper purge {" ".join(upkeep.units)} >/dev/null || true
 	fi
-	for folder in /var/lib /var/cache /var/log; do
+{forget}	for folder in /var/lib /var/cache /var/log; do
 		rm -rf "${{DPKG_ROOT:-}}$folder/private/{name}" "${{DPKG_ROOT:-}}$folder/{name}"
 	done
 	;;
