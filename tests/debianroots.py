@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -91,40 +92,47 @@ def _make(release: str, packages: Sequence[str], folder: Path) -> None:
     not_run(f"mmdebstrap makes no {release} here: {said[-500:]}")
 
 
-def run_in_root(root: Path, *command: str, files: Sequence[Path] = ()) -> subprocess.CompletedProcess[str]:
-    """Run a command in a system that is not booted, over a layer that is thrown away.
+_OVER = """
+    set -e
+    layer=$1 root=$2; shift 2
+    mount -t tmpfs -o mode=755 tmpfs "$layer"
+    mkdir "$layer/up" "$layer/work" "$layer/root"
+    mount -t overlay overlay -o "lowerdir=$root,upperdir=$layer/up,workdir=$layer/work" "$layer/root"
+    exec sh -c "$ENTER" sh "$layer/root" "$@"
+"""
+_ENTER = """
+    set -e
+    root=$1 files=$2; shift 2
+    mkdir -p "$root/files"
+    mount --bind "$files" "$root/files"
+    mount -t proc proc "$root/proc"
+    exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \\
+        DEBFULLNAME="Ann Author" DEBEMAIL=ann@example.org \\
+        sh -c 'cd /files && exec "$@"' sh "$@"
+"""
+
+
+def run_in_root(
+    root: Path, files: Path, *command: str, change: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a system that is not booted and has no network.
 
     Args:
         root: from `debian_root`.
+        files: the folder that is its ``/files``, where it runs.
         command: its words.
-        files: what it finds in its working folder, ``/files``.
+        change: let it write into the system, a copy of a root then; else all but ``files`` is as before.
     """
-    script = """
-        set -e
-        layer=$1 root=$2 files=$3; shift 3
-        mount -t tmpfs -o mode=755 tmpfs "$layer"
-        mkdir "$layer/up" "$layer/work" "$layer/root"
-        mount -t overlay overlay -o "lowerdir=$root,upperdir=$layer/up,workdir=$layer/work" "$layer/root"
-        mkdir "$layer/root/files"
-        [ "$files" = 0 ] || while [ "$files" -gt 0 ]; do
-            cp "$1" "$layer/root/files/"; shift; files=$((files - 1))
-        done
-        mount -t proc proc "$layer/root/proc"
-        exec chroot "$layer/root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \\
-            sh -c 'cd /files && exec "$@"' sh "$@"
-    """
-    layer = Path(_ROOTS / f"layer-{os.getpid()}")
-    layer.mkdir(exist_ok=True)
-    try:
+    with tempfile.TemporaryDirectory(prefix="taphouse-layer-") as layer:
+        script = ("sh", "-c", _ENTER, "sh") if change else ("sh", "-c", _OVER, "sh", layer)
         return subprocess.run(
             [
-                *("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "sh", "-c", script, "sh"),
-                *(str(layer), str(root), str(len(files)), *map(str, files), *command),
+                *("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", *script),
+                *(str(root), str(files), *command),
             ],
+            env={**os.environ, "ENTER": _ENTER},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=_PATIENCE_S,
         )
-    finally:
-        layer.rmdir()

@@ -1,0 +1,43 @@
+"""What is left of a package: its state after ``remove``, nothing after ``purge``."""
+
+from __future__ import annotations
+
+from clients import number
+from packages import Packages
+
+from nspawn import Machine
+
+# dpkg's own, and what any service leaves until the next boot.
+KEPT_BY_THE_SYSTEM = ("/var/log/", "/var/lib/dpkg/", "/var/tmp/systemd-private-", "/var/cache/")
+
+
+def left_over(host: Machine, before: set[str]) -> list[str]:
+    """Return what is there and was not, but for what is the system's own."""
+    return sorted(path for path in host.files() - before if not path.startswith(KEPT_BY_THE_SYSTEM))
+
+
+def test_a_purge_leaves_nothing_but_what_was_there_before(host: Machine, packages: Packages) -> None:
+    host.install(packages.otk())  # so that folders which the first package of all makes are there
+    host.run("dpkg", "-P", "otk")
+    before = host.files()
+    host.install(packages.tally("1.0"))
+    assert number(host) == 1
+    host.run("systemctl", "start", "tally-backup.service")
+    host.run("tally", "status")
+    host.run("dpkg", "-r", "tally")
+    assert "/var/lib/private/tally/server.tap" in left_over(host, before)
+    assert not [path for path in left_over(host, before) if path.startswith("/usr")]
+    host.run("dpkg", "-P", "tally")
+    assert left_over(host, before) == []
+    assert not before - host.files()
+    assert host.run("ls /run | grep -c tally", status=1).stdout == "0\n"
+    assert host.run("systemctl list-units --all --no-legend 'tally*'").stdout == ""
+
+
+def test_the_first_package_of_all_leaves_no_file_either(host: Machine, packages: Packages) -> None:
+    before = host.files()
+    host.install(packages.tally("1.0"))
+    assert number(host) == 1
+    host.run("dpkg", "-P", "tally")
+    left = left_over(host, before)
+    assert host.run("find", *left, "!", "-type", "d").stdout == "" if left else True
