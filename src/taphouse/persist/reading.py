@@ -34,6 +34,7 @@ __all__ = [
     "read_unused",
 ]
 
+_WAL_HEADER_BYTES: Final = 32
 _CURE_WAL: Final = (
     "put the -wal file that lay beside it back, or restore a backup: without it the tap is older than it was"
 )
@@ -76,10 +77,11 @@ class TapInfo(Value):
 
 
 def copy_tap_files(path: Path, folder: Path) -> Path:
-    """Copy a tap and its WAL, as they lie on the disk now, into ``folder``.
+    """Copy a tap and its WAL, as they lie on the disk now, into ``folder``; a server may be writing them.
 
     The WAL is copied first and both are looked at again afterwards, so that a
-    checkpoint in between is noticed and the copying repeated.
+    checkpoint in between is noticed and the copying repeated.  A commit in between
+    does no harm: it is appended to the WAL, and of that the copy has a beginning.
 
     Returns:
         The copy of the tap.
@@ -89,9 +91,10 @@ def copy_tap_files(path: Path, folder: Path) -> Path:
     """
     target = folder / path.name
     real = Path(os.path.realpath(path))  # SQLite keeps the WAL where the file is, not where a link to it is
-    pairs = [(wal_path(real), wal_path(target)), (real, target)]
+    wal, copied_wal = wal_path(real), wal_path(target)
+    pairs = [(wal, copied_wal), (real, target)]
     for _attempt in range(20):
-        before = [_look(source) for source, _copy in pairs]
+        before, appended_to = (_begin_of(wal), _look(real)), _look(wal)
         for source, copy in pairs:
             copy.unlink(missing_ok=True)
             try:
@@ -106,7 +109,7 @@ def copy_tap_files(path: Path, folder: Path) -> Path:
                 raise CannotCreateError(
                     f"{copy}: {error.strerror}", cure="free space, or set TMPDIR"
                 ) from error
-        if [_look(source) for source, _copy in pairs] == before:
+        if (_begin_of(wal), _look(real)) == before and (_look(wal) == appended_to or _is_whole(copied_wal)):
             return target
     raise TapError("is being written", path=str(path), cure="ask the running server: tap backup, tap status")
 
@@ -116,6 +119,24 @@ def _copy(source: Path, copy: Path) -> None:
         size = os.fstat(wanted.fileno()).st_size
         while os.sendfile(made.fileno(), wanted.fileno(), None, max(size, 1 << 20)):
             pass
+
+
+def _begin_of(wal: Path) -> tuple[int, bytes] | None:
+    """Return what changes as soon as a WAL is written from its beginning again: its header has a salt."""
+    try:
+        with open(wal, "rb", buffering=0) as file:
+            return os.fstat(file.fileno()).st_ino, file.read(_WAL_HEADER_BYTES)
+    except OSError:
+        return None
+
+
+def _is_whole(wal: Path) -> bool:
+    """Say whether a WAL that was copied while it grew has no gap, older bytes before newer ones."""
+    try:
+        scan_wal(wal)
+    except (CodecError, OSError):
+        return False
+    return True
 
 
 def _look(path: Path) -> tuple[int, int, int] | None:

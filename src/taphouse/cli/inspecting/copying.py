@@ -15,7 +15,7 @@ from pathlib import Path
 from taphouse.errors import CannotCreateError
 from taphouse.persist import Store, TapInfo, TapLock, copy_tap_files, create_state, open_state, read_info
 
-__all__ = ["as_private_as", "copy_closed", "copy_stopped", "opened_copy"]
+__all__ = ["as_private_as", "copy_closed", "copy_stopped", "opened_copy", "private_folder"]
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def opened_copy(path: str) -> Iterator[tuple[TapInfo, Store]]:
         TapError: if it is damaged, foreign or newer.
     """
     info = read_info(path)
-    with _private_folder() as folder:
+    with private_folder() as folder:
         copy = copy_tap_files(Path(path), folder)
         lock = TapLock(copy)
         lock.acquire(wait_s=0)
@@ -120,6 +120,7 @@ def _copy_file(path: str, target: str) -> None:
 
 
 @contextmanager
-def _private_folder() -> Iterator[Path]:
+def private_folder() -> Iterator[Path]:
+    """Give a folder that nobody else can look into, and remove it afterwards."""
     with tempfile.TemporaryDirectory(prefix="taphouse-") as folder:
         yield Path(folder)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from taphouse.cli.inspecting.findings import Finding, problem
+from taphouse.cli.inspecting.socketunits import find_socket_unit, is_systemds
 from taphouse.control import Entry, list_servers
 from taphouse.daemon import resolve_identity
 from taphouse.errors import (
@@ -156,17 +157,20 @@ def _listener(entry: Mapping[str, Any], run_directory: str, owner: Entry | None)
         )
         told += f", certificate {entry['certfile']}"
     if kind == "unix":
-        return _path(os.path.join(run_directory, str(entry["path"])), told, owner)
+        return _path(os.path.join(run_directory, str(entry["path"])), told, owner, entry)
     try:
         try_port("udp" if kind == "udp" else "tcp", str(entry.get("interface") or ""), int(entry["port"]))
     except AddressError as error:
         if owner is not None and f"pid {owner.pid} " in error.message:
             return f"{told}: held by this application's own server, PID {owner.pid}"
+        unit = find_socket_unit(entry) if is_systemds(error.message) else ""
+        if unit:
+            return f"{told}: held by systemd for {unit}"
         raise
     return f"{told}: free"
 
 
-def _path(path: str, told: str, owner: Entry | None) -> str:
+def _path(path: str, told: str, owner: Entry | None, entry: Mapping[str, Any]) -> str:
     folder = os.path.dirname(path)
     if not os.path.isdir(folder):
         raise ConfigurationError(f"{path}: there is no folder {folder}", cure="make it")
@@ -178,6 +182,9 @@ def _path(path: str, told: str, owner: Entry | None) -> str:
         holder = describe_path_holder(path)
         if holder and owner is not None and f"pid {owner.pid} " in holder:
             return f"{told}: held by this application's own server, PID {owner.pid}"
+        unit = find_socket_unit(entry) if is_systemds(holder) else ""
+        if unit and _is_listened_on(path):
+            return f"{told}: held by systemd for {unit}"
         if holder or _is_listened_on(path):
             raise AddressError(f"{path}: somebody listens there {holder}".rstrip(), cure="stop that process")
     return f"{told}: free"
