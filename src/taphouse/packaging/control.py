@@ -13,6 +13,7 @@ from email.utils import formatdate
 from typing import Final
 
 from taphouse.packaging.about import About, Part
+from taphouse.packaging.licenses import shortened
 from taphouse.packaging.paragraph import continued, format_paragraph, one_line, split_paragraphs
 
 __all__ = ["changelog_text", "control_fields", "copyright_text", "description_value"]
@@ -21,16 +22,6 @@ _PRE_DEPENDS: Final = "init-system-helpers (>= 1.54~)"  # deb-systemd-helper as 
 _WIDEST: Final = 76
 _LONGEST_SYNOPSIS: Final = 79  # with the field's name before it lintian allows no more
 
-# What begins so is on every Debian machine, and lintian wants it to be referred to, not repeated.
-_COMMON: Final = (
-    (r"Apache License\s+Version 2\.0", "Apache-2.0"),
-    (r"GNU LESSER GENERAL PUBLIC LICENSE\s+Version 3", "LGPL-3"),
-    (r"GNU LESSER GENERAL PUBLIC LICENSE\s+Version 2\.1", "LGPL-2.1"),
-    (r"GNU LIBRARY GENERAL PUBLIC LICENSE\s+Version 2", "LGPL-2"),
-    (r"GNU (?:AFFERO )?GENERAL PUBLIC LICENSE\s+Version 3", "GPL-3"),
-    (r"GNU GENERAL PUBLIC LICENSE\s+Version 2", "GPL-2"),
-    (r"Mozilla Public License,?\s+Version 2\.0", "MPL-2.0"),
-)
 _FORMAT: Final = "https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/"
 
 
@@ -137,11 +128,7 @@ def _part_paragraph(about: About, part: Part) -> dict[str, str]:
 
 
 def _license_body(text: str) -> str:
-    for pattern, name in _COMMON:
-        # Somewhere at its beginning: a notice that only mentions a licence stays as it is.
-        if re.search(pattern, text[:1000], re.IGNORECASE):
-            return f" On Debian systems the whole text is in /usr/share/common-licenses/{name}."
-    return continued(text)
+    return continued(shortened(text))
 
 
 def _license_of(part: Part) -> str:

@@ -16,6 +16,7 @@ from taphouse.packaging.elf import ELF_MAGIC
 from taphouse.packaging.environment import Environment
 from taphouse.packaging.markers import counts, normal_name, parse_requirement
 from taphouse.packaging.requirements import Lock, Locked
+from taphouse.packaging.runpath import without_runpath
 from taphouse.packaging.target import Target
 from taphouse.packaging.tree import Tree
 from taphouse.packaging.trimming import is_needless, is_notice, license_of, without_interpreter
@@ -211,7 +212,7 @@ class Wheels:
                 texts.append((parts[-1], content.decode("utf-8", "replace")))
             if is_notice(parts) or is_needless(parts):
                 continue
-            path, content = f"{folder}/{place}", without_interpreter(place, content)
+            path, content = f"{folder}/{place}", without_runpath(without_interpreter(place, content))
             other = found.setdefault(place, wheel)
             if other is wheel:
                 tree.add_file(path, content, _mode(place, content) if executable else 0o644)
