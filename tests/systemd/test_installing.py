@@ -86,19 +86,25 @@ def test_the_journal_has_records_of_the_server_with_their_fields(host: Machine, 
 
 def test_backups_are_made_by_the_timers_service_and_seven_are_kept(host: Machine, packages: Packages) -> None:
     host.install(packages.tally("1.0"))
+    assert number(host) == 1
     folder = "/var/lib/tally/backups"
-    for day in range(1, 10):
-        assert number(host) == day
-        host.run("systemctl", "start", "tally-backup.service")
-        # As if a day had gone by: a backup is called after the second in which it is made.
-        made = host.run("ls", folder).stdout.split()[-1]
-        host.run("mv", f"{folder}/{made}", f"{folder}/tally-2026010{day}T000000Z.tap")
     host.run("systemctl", "start", "tally-backup.service")
-    kept = host.run("ls", folder).stdout.split()
-    assert len(kept) == 7
-    assert kept[0] == "tally-20260104T000000Z.tap"
-    assert "state of application tally" in host.run("tally", "show", f"{folder}/{kept[0]}").stdout
-    assert "Trigger:" in host.run("systemctl", "status", "tally-backup.timer").stdout
+    (first,) = host.run("ls", folder).stdout.split()
+    # As if more than a week had gone by.
+    days = [f"tally-2026010{day}T000000Z.tap" for day in range(1, 10)]
+    for day in days:
+        host.run("cp", "-p", f"{folder}/{first}", f"{folder}/{day}")
+    host.run("rm", f"{folder}/{first}")
+    assert number(host) == 2
+    host.run("systemctl", "start", "tally-backup.service")
+    *old, new = host.run("ls", folder).stdout.split()
+    assert old == days[3:]
+    assert host.show("tally-backup.timer", "NextElapseUSecRealtime")
+    # The newest is one to go on from.
+    host.run("systemctl", "stop", "tally.socket", "tally.service")
+    host.run("tally", "restore", f"{folder}/{new}")
+    host.run("systemctl", "start", "tally.socket", "tally.service")
+    assert number(host) == 3
 
 
 def test_systemd_finds_nothing_wrong_with_the_units(host: Machine, packages: Packages) -> None:
