@@ -73,7 +73,8 @@ def _add_state_options(parser: Parser) -> None:
         "--drop",
         metavar="NAME",
         action="append",
-        help="with Python code: forget the stored object NAME that the code no longer builds (repeatable)",
+        help="with Python code or a new seed: forget the stored object NAME that it no longer builds"
+        " (repeatable)",
     )
     group.add_argument(
         "-o",

@@ -28,6 +28,7 @@ _VERBS: Final = {
     "status": "say whether it runs, and how it is",
     "show": "show what its state holds",
     "check": "say whether the installed code can run its state",
+    "check-upgrade": "say what the installed version's next start makes of its state",
     "get": "print one value of its state",
     "set": "change one value while it is stopped",
     "backup": "copy its state into the folder of backups",
@@ -92,6 +93,29 @@ class Package:
                 cure=f"give it what is mounted there: chown {me}, or start it as user {status.st_uid}",
             )
 
+    def copy_state(self, folder: str) -> None:
+        """Copy the state into a folder, for whom that belongs to; a server may run on it.
+
+        Raises:
+            NotPermittedError: the state is not the server's own file.
+            TapError: it cannot be copied.
+        """
+        if not os.path.lexists(self.state):
+            return
+        found, owner = os.lstat(self.state), os.stat(self.folder)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid not in (0, owner.st_uid):
+            raise NotPermittedError(
+                f"{self.state} is no file of user {owner.st_uid}", cure="put the server's state back"
+            )
+        from pathlib import Path
+
+        from taphouse.persist import copy_tap_files
+
+        copy_tap_files(Path(self.state), Path(folder))
+        reader = os.stat(folder)
+        for name in os.listdir(folder):
+            os.chown(os.path.join(folder, name), reader.st_uid, reader.st_gid, follow_symlinks=False)
+
     def give_back(self) -> None:
         """Give files that root has made in the state's folder to whom that belongs."""
         if os.geteuid() != 0:
@@ -122,7 +146,7 @@ def main(home: str, name: str, argv: Sequence[str] | None = None) -> int:
 def make_parser(package: Package) -> Parser:
     """Return the parser of what may stand before a verb."""
     name = package.name
-    verbs = "\n".join(f"  {verb:<8} {summary}" for verb, summary in _VERBS.items())
+    verbs = "\n".join(f"  {verb:<13} {summary}" for verb, summary in _VERBS.items())
     parser = Parser(
         name,
         usage=f"{name} [--version] VERB ...",
@@ -147,6 +171,8 @@ def _do(package: Package, arguments: list[str]) -> int:
     verb, *rest = arguments
     if verb == "run":
         return _run(package, rest)
+    if verb == "check-upgrade":
+        return _check_upgrade(package, rest)
     if verb in _VERBS:
         return _look_after(package, verb, rest)
     if verb == "help":
@@ -187,6 +213,46 @@ def _run(package: Package, arguments: list[str]) -> int:
         early_modules=tuple(told["modules"]),
     )
     return start_server(settings, merge=merge_seed)
+
+
+def _check_upgrade(package: Package, arguments: list[str]) -> int:
+    """Rehearse the next start on a copy of the state, as the unit of this name does before an upgrade.
+
+    That unit lets the code near a copy only, which root makes: of a server that runs as somebody else.
+    """
+    parser = Parser(
+        f"{package.name} check-upgrade",
+        usage=f"{package.name} check-upgrade [options of a start]",
+        description="Say what the next start of the installed version would make of the state.",
+    )
+    parser.add_argument("--copy", action="store_true", help="only copy the state into $RUNTIME_DIRECTORY")
+    add_run_options(parser, daemon=False)
+    options = parser.parse(arguments)
+    folder = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    copy = os.path.join(folder, os.path.basename(package.state))
+    if options.copy:
+        if not folder:
+            raise UsageError("--copy is for the unit, which sets RUNTIME_DIRECTORY", cure="leave it out")
+        package.copy_state(folder)
+        return 0
+    state = copy if folder and os.path.exists(copy) else options.state or package.state
+    if not os.path.lexists(state):
+        print("there is no state yet: the next start begins it")
+        return 0
+
+    from taphouse.cli.inspecting.upgrading import check_upgrade
+    from taphouse.cli.verbs.check import report
+
+    findings = check_upgrade(
+        state,
+        package.seed,
+        run_directory=os.path.dirname(state),
+        allowed=(*(options.allow_modules or ()), *package.manifest()["allow_modules"]),
+        drop=tuple(options.drop or ()),
+        shown=package.state,
+        looks_around=False,
+    )
+    return report(package.state, findings, "the next start would carry the state over")
 
 
 def _look_after(package: Package, verb: str, arguments: list[str]) -> int:

@@ -178,8 +178,11 @@ def settings_from(options: argparse.Namespace, **more: object) -> Settings:
 def _refuse_contradictions(settings: Settings) -> None:
     if settings.tap and settings.python:
         raise UsageError("-f and -y both say what to run", cure="give one of them")
-    if settings.drop and not settings.python:
-        raise UsageError("--drop only means something with -y", cure="a tap keeps what it holds")
+    if settings.drop and not (settings.python or (settings.tap and (settings.state or settings.resume))):
+        raise UsageError(
+            "--drop only means something with -y, or with a seed and --state",
+            cure="a tap keeps what it holds",
+        )
     if not settings.save and (settings.state or settings.fresh):
         raise UsageError("-o keeps no state, --state and --fresh are about state", cure="give one of them")
     if not settings.save and settings.durability:

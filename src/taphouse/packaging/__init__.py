@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     from taphouse.packaging.tree import Tree as Tree
     from taphouse.packaging.units import UnitSettings as UnitSettings
     from taphouse.packaging.units import make_units as make_units
+    from taphouse.packaging.upgradecheck import upgrade_check_text as upgrade_check_text
     from taphouse.packaging.versions import check_version as check_version
     from taphouse.packaging.versions import compare_versions as compare_versions
     from taphouse.packaging.versions import is_native as is_native
@@ -177,6 +178,7 @@ __all__ = [
     "sbom_text",
     "split_modules",
     "sysusers_text",
+    "upgrade_check_text",
     "unreachable",
     "whole_file",
     "without_epoch",
@@ -241,6 +243,7 @@ if not TYPE_CHECKING:  # a type checker knows every name; it should miss the oth
             "target": ["Target", "make_target"],
             "tree": ["Node", "Tree"],
             "units": ["UnitSettings", "make_units"],
+            "upgradecheck": ["upgrade_check_text"],
             "versions": ["check_version", "compare_versions", "is_native", "without_epoch"],
             "wheelfile": ["WheelFile", "parse_wheel_name"],
             "wheelhouse": ["Wheelhouse"],

@@ -29,12 +29,14 @@ class Upkeep(Value, kw_only=True):
         units: names of its units that have an ``[Install]`` section; the service of its name is one.
         python: ``3.11`` if its code runs with just that Python, "" for any Python 3 of Debian.
         account: an account of its own that stays, or "".
+        version: of the package; state that a newer one has left is refused.
     """
 
     package: str
     units: tuple[str, ...]
     python: str = ""
     account: str = ""
+    version: str = ""
 
     def __post_init__(self) -> None:
         # Removing /var/lib/NAME with an empty name would remove the state of every server.
@@ -52,13 +54,51 @@ class Upkeep(Value, kw_only=True):
 
 
 def maintainer_scripts(upkeep: Upkeep) -> dict[str, str]:
-    """Return postinst, prerm and postrm."""
-    return {"postinst": _postinst(upkeep), "prerm": _prerm(upkeep), "postrm": _postrm(upkeep)}
+    """Return preinst, postinst, prerm and postrm."""
+    return {
+        "preinst": _preinst(upkeep),
+        "postinst": _postinst(upkeep),
+        "prerm": _prerm(upkeep),
+        "postrm": _postrm(upkeep),
+    }
 
 
 def sysusers_text(upkeep: Upkeep) -> str:
     """Return the file that makes the account, sysusers.d(5)."""
     return f'u {upkeep.account} - "{upkeep.package} server" /var/lib/{upkeep.package} /usr/sbin/nologin\n'
+
+
+def _preinst(upkeep: Upkeep) -> str:
+    name = upkeep.package
+    refuse = ""
+    if upkeep.version:
+        state = f'"${{DPKG_ROOT:-}}/var/lib/{name}/server.tap"'
+        path = f"/run/{name}-downgrade"
+        allowed = f'"${{DPKG_ROOT:-}}{path}"'
+        refuse = f"""\
+	if [ -n "$2" ] && dpkg --compare-versions "$2" gt {upkeep.version} &&
+		[ -e {state} ] && [ ! -e {allowed} ]; then
+		echo "{name}: version {upkeep.version} is older than $2, which has written its state" >&2
+		echo "{name}: keep $2; or save the state ({name} backup), touch {path}, and try again" >&2
+		exit 1
+	fi
+"""
+    return f"""{_HEAD}case "$1" in
+install|upgrade)
+{refuse}\
+	# Where a socket is to listen elsewhere, postinst has to know that.
+	rm -rf "${{DPKG_ROOT:-}}/run/{name}-units"
+	if [ "$1" = upgrade ] && {_LIVE}; then
+		mkdir -m 700 /run/{name}-units
+		dpkg-query -L {name} 2>/dev/null | grep '/systemd/system/[^/]*[.]socket$' | while read -r unit; do
+			cp "$unit" /run/{name}-units/ 2>/dev/null || true
+		done
+	fi
+	;;
+esac
+
+exit 0
+"""
 
 
 def _postinst(upkeep: Upkeep) -> str:
@@ -78,6 +118,7 @@ def _postinst(upkeep: Upkeep) -> str:
 """
         for unit in upkeep.units
     )
+    check = _check(name)
     timers = [unit for unit in upkeep.units if unit.endswith(".timer")]
     again = " ".join([f"{name}.service", *timers])
     return f"""{_HEAD}case "$1" in
@@ -89,6 +130,31 @@ configure|abort-upgrade|abort-deconfigure|abort-remove)
 {enable}\
 	if {_LIVE}; then
 		systemctl --system daemon-reload >/dev/null || true
+	fi
+	if [ "$1" != configure ]; then
+		# The server was never stopped, but by abort-remove.
+		rm -rf "${{DPKG_ROOT:-}}/run/{name}-units"
+		if [ "$1" = abort-remove ] && {_LIVE}; then
+			deb-systemd-invoke start {_start_order(upkeep.units)} >/dev/null || true
+		fi
+		exit 0
+	fi
+	if [ -x {check} ] && ! {check} configured; then
+		echo "{name}: a server that runs is left alone" >&2
+		exit 1
+	fi
+	if {_LIVE}; then
+		moved=
+		for old in /run/{name}-units/*.socket; do
+			unit=${{old##*/}}
+			if [ -e "$old" ] && ! cmp -s "$old" "/usr/lib/systemd/system/$unit"; then
+				moved="$moved $unit"
+			fi
+		done
+		if [ -n "$moved" ]; then
+			# shellcheck disable=SC2086
+			deb-systemd-invoke stop $moved >/dev/null || true
+		fi
 		if [ -n "$2" ]; then
 			# Its sockets keep listening meanwhile.
 			deb-systemd-invoke restart {again} >/dev/null || true
@@ -96,6 +162,7 @@ configure|abort-upgrade|abort-deconfigure|abort-remove)
 			deb-systemd-invoke start {_start_order(upkeep.units)} >/dev/null || true
 		fi
 	fi
+	rm -rf "${{DPKG_ROOT:-}}/run/{name}-units" "${{DPKG_ROOT:-}}/run/{name}-downgrade"
 	;;
 triggered)
 	;;
@@ -127,10 +194,24 @@ def _postrm(upkeep: Upkeep) -> str:
     # systemd remembers when a persistent timer last ran.
     stamps = [f"/var/lib/systemd/timers/stamp-{unit}" for unit in upkeep.units if unit.endswith(".timer")]
     forget = "".join(f'	rm -f "${{DPKG_ROOT:-}}{stamp}"\n' for stamp in stamps)
+    check = _check(name)
     return f"""{_HEAD}case "$1" in
+upgrade)
+	# The new files are there, the old server runs: if they cannot go on from its state, dpkg takes them back.
+	if [ -x {check} ]; then
+		{check} unpacked
+	fi
+	;;
+failed-upgrade)
+	# Who failed was the other version's check, most likely.
+	if [ -x {check} ]; then
+		{check} unpacked >/dev/null 2>&1
+	fi
+	;;
 remove)
 	# Byte code that was written after the files were listed.
 	rm -rf "${{DPKG_ROOT:-}}/usr/lib/{name}" "${{DPKG_ROOT:-}}/run/{name}-sockets"
+	rm -f "${{DPKG_ROOT:-}}/run/{name}-check.log"
 	if {_LIVE}; then
 		systemctl --system daemon-reload >/dev/null || true
 	fi
@@ -147,6 +228,11 @@ esac
 
 exit 0
 """
+
+
+def _check(name: str) -> str:
+    """Return the word that runs the script of `upgrade_check_text`."""
+    return f'"${{DPKG_ROOT:-}}/usr/lib/{name}/check-upgrade"'
 
 
 def _start_order(units: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from taphouse.names import descriptor_name
 from taphouse.packaging.names import account_name, check_package_name
 from taphouse.packaging.paragraph import one_line
 from taphouse.packaging.profiles import choose_profile, sandbox
+from taphouse.packaging.upgradecheck import check_unit_name
 from taphouse.value import Value
 
 __all__ = ["UnitSettings", "make_units"]
@@ -32,6 +33,8 @@ class UnitSettings(Value, kw_only=True):
         description: one line for ``systemctl status``.
         start: the command that serves, in the foreground; its first word is an absolute path.
         backup: the command that copies the state, or nothing for no backups.
+        check: the command that says whether an upgrade can go on from the state, or nothing; it gets the
+            options of a start.  With ``--copy`` it only copies the state to ``$RUNTIME_DIRECTORY``, as root.
         profile: one of ``PROFILES``.
         account: name of an account that is there; "" for one that systemd makes and forgets.
         sockets: let systemd open what the server listens on.
@@ -44,6 +47,7 @@ class UnitSettings(Value, kw_only=True):
     description: str
     start: tuple[str, ...]
     backup: tuple[str, ...] = ()
+    check: tuple[str, ...] = ()
     profile: str = "auto"
     account: str = ""
     sockets: bool = True
@@ -53,7 +57,7 @@ class UnitSettings(Value, kw_only=True):
 
     def __post_init__(self) -> None:
         check_package_name(self.package)
-        for command in (self.start, self.backup):
+        for command in (self.start, self.backup, self.check):
             if command and not command[0].startswith("/"):
                 raise ValueError(f"{command[0]!r} is no absolute path")
         if self.account and not re.fullmatch(r"[a-z_][a-z0-9_-]{0,30}", self.account):
@@ -77,6 +81,8 @@ def make_units(settings: UnitSettings, plan: Mapping[str, Any]) -> dict[str, str
     if settings.backup:
         units[f"{settings.package}-backup.service"] = _backup_service(settings)
         units[f"{settings.package}-backup.timer"] = _backup_timer(settings)
+    if settings.check:
+        units[check_unit_name(settings.package)] = _check_service(settings)
     return units
 
 
@@ -84,10 +90,7 @@ def _service(settings: UnitSettings, profile: str, sockets: Sequence[str]) -> st
     name = settings.package
     requires = f"Requires={' '.join(sockets)}\nAfter={' '.join(sockets)}\n" if sockets else ""
     also = f"Also={' '.join(sockets)}\n" if sockets else ""
-    options = ""
-    if settings.options_file:
-        # Set before it is read from the file: systemd warns of a variable that nobody sets.
-        options = f"Environment=TAP_OPTIONS=\nEnvironmentFile=-{_path(settings.options_file)}\n"
+    options, word = _options(settings)
     return f"""\
 [Unit]
 Description={_text(settings.description)}
@@ -100,7 +103,7 @@ StartLimitBurst=5
 [Service]
 Type=notify
 NotifyAccess=main
-{options}ExecStart={_command(settings.start)}{" $TAP_OPTIONS" if options else ""}
+{options}ExecStart={_command(settings.start)}{word}
 Restart=on-failure
 RestartSec=1
 RestartPreventExitStatus=64 70 75 77 78
@@ -125,6 +128,43 @@ UMask=0077
 [Install]
 WantedBy=multi-user.target
 {also}"""
+
+
+def _options(settings: UnitSettings) -> tuple[str, str]:
+    """Return lines that read the options file, and what stands for them in a command."""
+    if not settings.options_file:
+        return "", ""
+    # Set before it is read from the file: systemd warns of a variable that nobody sets.
+    lines = f"Environment=TAP_OPTIONS=\nEnvironmentFile=-{_path(settings.options_file)}\n"
+    return lines, " $TAP_OPTIONS"
+
+
+def _check_service(settings: UnitSettings) -> str:
+    """Return the unit that tries a copy of the state, as nobody: the new code is not let near the state."""
+    name = settings.package
+    unit = check_unit_name(name).removesuffix(".service")
+    options, word = _options(settings)
+    return f"""\
+[Unit]
+Description=Check of the state of {name} before an upgrade
+Documentation=man:{name}(8)
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+{options}ExecStartPre=+{_command(settings.check)} --copy
+ExecStart={_command(settings.check)}{word}
+TimeoutStartSec=10min
+StandardOutput=truncate:/run/{unit}.log
+SyslogIdentifier={unit}
+
+DynamicUser=yes
+RuntimeDirectory={unit}
+RuntimeDirectoryMode=0700
+WorkingDirectory=%t/{unit}
+UMask=0077
+{_credentials(settings)}
+{sandbox("sealed", allow_jit=settings.allow_jit)}"""
 
 
 def _backup_service(settings: UnitSettings) -> str:

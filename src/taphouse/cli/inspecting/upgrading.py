@@ -36,6 +36,8 @@ def check_upgrade(
     run_directory: str,
     allowed: tuple[str, ...] = (),
     drop: tuple[str, ...] = (),
+    shown: str = "",
+    looks_around: bool = True,
 ) -> Iterator[Finding]:
     """Rehearse the start of ``seed`` that goes on from ``state``, telling of each thing.
 
@@ -45,6 +47,8 @@ def check_upgrade(
         run_directory: where it would run.
         allowed: modules, as by ``--allow-module``.
         drop: labels of stored objects to be forgotten, as by ``--drop``.
+        shown: what messages call the state, if it is a copy.
+        looks_around: whether what the start needs outside of the taps is looked at, too.
 
     Raises:
         TaphouseError: a tap cannot be read at all.
@@ -55,10 +59,13 @@ def check_upgrade(
         raise ConfigurationError(f"{seed} is a state tap of its own", cure="name the seed of the new version")
     with private_folder() as folder:
         copy = copy_tap_files(Path(state), folder)
+        rehearsal = _Rehearsal(shown or state, seed, str(copy), run_directory, allowed, drop)
         try:
-            yield from _Rehearsal(state, seed, str(copy), run_directory, allowed, drop).run()
+            yield from rehearsal.run()
+            if looks_around:
+                yield from rehearsal.look_around()
         except TaphouseError as error:
-            error.message = error.message.replace(str(copy), state)
+            error.message = error.message.replace(str(copy), shown or state)
             yield problem(error)
 
 
@@ -74,6 +81,7 @@ class _Rehearsal:
     ) -> None:
         self._state, self._seed, self._copy = state, seed, copy
         self._run_directory, self._allowed, self._drop = run_directory, allowed, drop
+        self._wanted: tuple[TapInfo, Application, Mapping[str, Any]] | None = None
 
     def run(self) -> Iterator[Finding]:
         check_integrity(self._copy)
@@ -83,10 +91,10 @@ class _Rehearsal:
         check_plan_shape(info.plan, self._state)
         if info.role != "state":
             raise ConfigurationError(f"{self._state} is a seed", cure="name the state of the old version")
+        new = find_new_seed(self._seed, info)
         info = replace(info, path=Path(self._state))
         counted = f"epoch {info.epoch}, {info.counts['objects']} objects"
         yield Finding(f"{self._state}: state of application {info.name}, {counted}; a copy is tried")
-        new = find_new_seed(self._seed, info)
         if new is None or new.is_known:
             yield Finding(f"{self._seed}: the seed that it came of")
             loader = self._loader(info.plan)
@@ -107,7 +115,7 @@ class _Rehearsal:
         for note in notes:
             yield Finding(note)
         yield from _upgraded(info, loader, modules)
-        yield from self._look_around(info, app, plan)
+        self._wanted = info, app, plan
 
     def _loader(self, plan: Mapping[str, Any]) -> ModuleLoader:
         return ModuleLoader(
@@ -117,8 +125,10 @@ class _Rehearsal:
             allowed=self._allowed,
         )
 
-    def _look_around(self, info: TapInfo, app: Application, plan: Mapping[str, Any]) -> Iterator[Finding]:
+    def look_around(self) -> Iterator[Finding]:
         """Look at what the plan needs; at ports only if the old version does not listen there already."""
+        assert self._wanted is not None
+        info, app, plan = self._wanted
         before = {entry.get("label") for entry in info.plan.get("listeners") or ()}
         new = [entry for entry in make_plan(app)["listeners"] if entry["label"] not in before]
         wanted = replace(info, plan={**plan, "listeners": new, "connectors": make_plan(app)["connectors"]})

@@ -39,6 +39,7 @@ from taphouse.packaging import (
     package_name,
     sbom_text,
     sysusers_text,
+    upgrade_check_text,
     without_epoch,
     write_deb,
 )
@@ -166,6 +167,7 @@ def make_deb(options: DebOptions, source: PartsSource) -> MadeDeb:
         units=tuple(unit for unit, text in units.items() if "[Install]" in text),
         python=_exact(contents.interpreter),
         account=options.account,
+        version=options.version,
     )
     depends = _add_system_files(tree, about, contents, units, upkeep)
     check_tree(tree, info)
@@ -208,6 +210,7 @@ def _unit_settings(
         description=options.description or f"{options.protocol or info.name}, a server that remembers",
         start=(*command, "run"),
         backup=(*command, "backup", "--keep", _KEPT_BACKUPS),
+        check=(*command, "check-upgrade"),
         profile=options.profile,
         account=options.account,
         sockets=options.sockets,
@@ -225,6 +228,7 @@ def _add_system_files(
     for unit, text in units.items():
         tree.add_file(f"usr/lib/systemd/system/{unit}", text)
     tree.add_file(f"usr/lib/{name}/sbom.json", sbom_text(about))
+    tree.add_file(f"usr/lib/{name}/check-upgrade", upgrade_check_text(name, contents.depends), 0o755)
     tree.add_file(f"usr/sbin/{name}", command_text(name, contents.interpreter), 0o755)
     tree.add_file(f"etc/{name}/{name}.conf", conffile_text(name))
     tree.add_file(

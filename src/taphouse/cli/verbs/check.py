@@ -104,7 +104,7 @@ def report(path: str, findings: Iterable[Finding], outcome: str) -> int:
     """
     errors = []
     for finding in findings:
-        print(one_line(f"{'ok' if finding.is_ok else 'problem'}: {finding.text}"))
+        print(one_line(f"{'ok' if finding.is_ok else 'problem'}: {finding.text}"), flush=True)
         if finding.error is not None:
             errors.append(finding.error)
     if not errors:
