@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from taphouse.app import Application, verbs
 from taphouse.durable import raw_state
-from taphouse.errors import ConfigurationError, NotPermittedError, TaphouseError
+from taphouse.errors import ConfigurationError, NotPermittedError, TaphouseError, where
 from taphouse.persist import TapInfo
 from taphouse.value import Value
 
@@ -97,6 +97,9 @@ def main(before: set[str]) -> None:
         answer: dict[str, Any] = _find_out(tap, allowed, before)
     except TaphouseError as error:
         answer = {"problem": error.message, "cure": error.cure, "status": error.exit_code}
+    except Exception as error:
+        cure = "start it here first: tap check"
+        answer = {"problem": f"{tap}: its code fails: {where(error)}", "cure": cure, "status": 78}
     with open(int(descriptor), "w", encoding="utf-8") as out:
         json.dump(answer, out)
     # Nobody waits for threads that the code has started at import, or for what it wants to do at the end.
