@@ -115,7 +115,8 @@ def packages_for(suite: str) -> Packages:
 def _yard_of(suite: str, folder: Path) -> _Run:
     """Return how commands run in a release where taphouse is installed in an environment of its own."""
     root = folder / "root"
-    shutil.copytree(debian_root(suite), root, symlinks=True)
+    # Not copytree, which would read /dev/full to its end, and it has none.
+    subprocess.run(["cp", "-a", str(debian_root(suite)), str(root)], check=True)
     _download(folder / "wheels")
     copied = folder / "taphouse"
     copied.mkdir()
