@@ -137,7 +137,7 @@ def test_what_is_no_layout_is_told(tmp_path: Path) -> None:
     (tmp_path / "json/index.json").write_text("[")
     for name, words in (
         ("nothing", "No such file or directory; give an OCI layout"),
-        ("text", "is no tar archive; give an OCI layout"),
+        ("text", "or not a whole one; give an OCI layout"),
         ("empty", "index.json: No such file"),
         ("json", "index.json is no JSON object"),
     ):

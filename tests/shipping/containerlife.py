@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -90,9 +91,11 @@ class Runc:
             ["runc", "--root", self._root, "run", "--bundle", self._folder, "--pid-file", pidfile, "otk"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
-        wait(lambda: child.poll() is not None or os.path.exists(pidfile) and os.path.getsize(pidfile), "runc")
+        wait(lambda: child.poll() is not None or is_written(pidfile), "runc")
         if child.poll() is not None:
-            raise SystemExit(f"NOT RUN: runc: {child.stdout and child.stdout.read()}")
+            said = child.stdout.read() if child.stdout else ""
+            refused = re.search(r"not permitted|cgroup|namespace|permission denied", said, re.IGNORECASE)
+            raise SystemExit(f"{'NOT RUN: the kernel refuses: ' if refused else ''}{said}")
         with open(pidfile, encoding="ascii") as file:
             pid = int(file.read())
         os.unlink(pidfile)
@@ -104,6 +107,11 @@ class Runc:
             ["runc", "--root", self._root, "exec", "otk", *command],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
         )  # fmt: skip
+
+
+def is_written(path: str) -> bool:
+    """Say whether there is a file with something in it."""
+    return os.path.exists(path) and os.path.getsize(path) > 0
 
 
 def wait(condition: Callable[[], object], what: str) -> None:

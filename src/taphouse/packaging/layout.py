@@ -84,7 +84,11 @@ class Layout:
                         name = "/".join(part for part in member.name.split("/") if part not in {"", "."})
                         self._members[name] = (member.offset_data, member.size)
         except (OSError, tarfile.TarError, EOFError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else "is no tar archive"
+            reason = (
+                error.strerror
+                if isinstance(error, OSError) and error.strerror
+                else "is no tar archive, or not a whole one"
+            )
             raise ConfigurationError(
                 f"{path}: {reason}", cure="give an OCI layout, a folder or an archive"
             ) from error

@@ -44,6 +44,7 @@ from taphouse.packaging import (
     oci_time,
     package_name,
     unreachable,
+    without_epoch,
     write_image,
 )
 from taphouse.persist import TapInfo, read_info
@@ -68,7 +69,7 @@ class ImageOrder(Value, kw_only=True):
         tap: a seed.
         package: name of the server in the image, "" for the application's.
         version: its version.
-        output: the file to make, "" for ``PACKAGE_VERSION_ARCHITECTURE.oci.tar``.
+        output: the file to make, or the folder for ``PACKAGE_VERSION_ARCHITECTURE.oci.tar``.
         reference: what to call the image, "" for ``localhost/PACKAGE:VERSION``.
         base: an OCI layout, "" for Debian's packages.
         base_tag: name of the image in it.
@@ -84,7 +85,7 @@ class ImageOrder(Value, kw_only=True):
     tap: str
     package: str = ""
     version: str = "1.0"
-    output: str = ""
+    output: str = "."
     reference: str = ""
     base: str = ""
     base_tag: str = ""
@@ -170,7 +171,7 @@ def make_image(order: ImageOrder, source: PartsSource) -> Image:
     _add_words(tree, order, contents, packages)
     architecture = oci_architecture(contents.architecture) or image.architecture
     settings = _settings(order, contents, image, reference, architecture, interpreter)
-    path = order.output or f"{order.package}_{order.version}_{architecture}.oci.tar"
+    path = _output_path(order, architecture)
     digest = write_image(
         path,
         settings,
@@ -190,6 +191,14 @@ def make_image(order: ImageOrder, source: PartsSource) -> Image:
         settings.ports,
         (*unreachable(info.plan), *_low(settings.ports)),
     )
+
+
+def _output_path(order: ImageOrder, architecture: str) -> str:
+    name = f"{order.package}_{without_epoch(order.version)}_{architecture}.oci.tar"
+    if order.output == ".":
+        return name
+    is_folder = os.path.isdir(order.output) or order.output.endswith("/")
+    return os.path.join(order.output, name) if is_folder else order.output
 
 
 def _package(order: ImageOrder, info: TapInfo) -> str:

@@ -48,9 +48,9 @@ def _add_image(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "-o",
         "--output",
-        metavar="FILE",
-        default="",
-        help="the archive to write (default: NAME_VERSION_MACHINE.oci.tar)",
+        metavar="FILE|DIR",
+        default=".",
+        help="the archive to write, or a folder for NAME_VERSION_MACHINE.oci.tar (default: .)",
     )
     group.add_argument(
         "--tag",
