@@ -20,7 +20,7 @@ from taphouse.persist.codes import CodecError
 from taphouse.persist.image import Image, read_image, read_mark
 from taphouse.persist.opening import check_header, check_size, connect, damage_as_tap_error, wal_path
 from taphouse.persist.schema import FORMAT, PAGE_SIZE, Mark
-from taphouse.persist.walfile import WalScan, scan_wal
+from taphouse.persist.walfile import WalScan, count_frames, scan_wal
 from taphouse.value import Value, field
 
 __all__ = [
@@ -94,7 +94,7 @@ def copy_tap_files(path: Path, folder: Path) -> Path:
     wal, copied_wal = wal_path(real), wal_path(target)
     pairs = [(wal, copied_wal), (real, target)]
     for _attempt in range(20):
-        before, appended_to = (_begin_of(wal), _look(real)), _look(wal)
+        before, length = (_begin_of(wal), _look(real)), _length_of(wal)
         for source, copy in pairs:
             copy.unlink(missing_ok=True)
             try:
@@ -109,7 +109,7 @@ def copy_tap_files(path: Path, folder: Path) -> Path:
                 raise CannotCreateError(
                     f"{copy}: {error.strerror}", cure="free space, or set TMPDIR"
                 ) from error
-        if (_begin_of(wal), _look(real)) == before and (_look(wal) == appended_to or _is_whole(copied_wal)):
+        if (_begin_of(wal), _look(real)) == before and (_length_of(wal) == length or _is_whole(copied_wal)):
             return target
     raise TapError("is being written", path=str(path), cure="ask the running server: tap backup, tap status")
 
@@ -128,6 +128,14 @@ def _begin_of(wal: Path) -> tuple[int, bytes] | None:
             return os.fstat(file.fileno()).st_ino, file.read(_WAL_HEADER_BYTES)
     except OSError:
         return None
+
+
+def _length_of(wal: Path) -> int:
+    # Its time of change would not do: two commits may come within a tick of the clock.
+    try:
+        return count_frames(wal)
+    except OSError:
+        return -1
 
 
 def _is_whole(wal: Path) -> bool:
