@@ -27,7 +27,7 @@ def without_runpath(content: bytes) -> bytes:
         return content
     try:
         return _rewritten(content)
-    except struct.error:
+    except (struct.error, OverflowError):
         return content  # whoever reads it next says what is wrong with it
 
 
