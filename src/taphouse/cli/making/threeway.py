@@ -265,7 +265,8 @@ class Merge:
     def differs_from(self, base: Mapping[str, Mapping[str, Any]]) -> bool:
         """Say whether anything else was built than the plan's ``as_built`` says."""
         before = {label: {k: v for k, v in found.items() if k != OID} for label, found in base.items()}
-        return self._theirs_digests != before
+        calls = set(self._recorded.get("calls", self.built["calls"]))
+        return self._theirs_digests != before or set(self.built["calls"]) != calls
 
     def without_rows(self) -> Iterator[Durable]:
         """Yield the objects of the new build that are in no tap yet and will be."""
