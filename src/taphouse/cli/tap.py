@@ -32,7 +32,7 @@ VERBS = {
     "convert": "convert a tap to JSON and back (tapconvert)",
     "deb": "make a Debian package from a tap (tap2deb)",
     "unit": "print the units with which systemd runs a tap",
-    "tree": "write what a tap needs into a folder, for packages of any kind",
+    "tree": "write what a package would install into a folder",
     "oci": "make a container image of a tap, without an engine",
     "completion": "let a shell complete commands, options and names",
     "man": "print the manual page of a command or server type",

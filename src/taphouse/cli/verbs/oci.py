@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import argparse
 
+from taphouse.cli.options import add_allow_module
 from taphouse.cli.output import say
 from taphouse.cli.parsing import Parser
-from taphouse.cli.tap2deb import add_contents, add_words, epoch_argument
+from taphouse.cli.shipping.sourceoptions import add_source_options, source_options
+from taphouse.cli.tap2deb import epoch_argument
 
 __all__ = ["make_parser", "run"]
 
@@ -37,11 +39,28 @@ def make_parser() -> Parser:
         epilog=_EPILOG,
     )
     parser.add_argument("file", metavar="FILE.tap", help="the seed that the server begins with")
-    add_words(parser.add_argument_group("what it says of itself"))
+    _add_words(parser.add_argument_group("what it says of itself"))
     _add_image(parser.add_argument_group("the image"))
-    add_contents(parser.add_argument_group("what goes in"))
+    group = parser.add_argument_group("what goes in")
+    add_source_options(group, "tap oci")
+    add_allow_module(group)
     parser.add_argument("-b", "--debug", action="store_true", help="tracebacks of errors")
     return parser
+
+
+def _add_words(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--name", metavar="NAME", default="", help="name of the server in it (default: the application's)"
+    )
+    group.add_argument(
+        "--set-version", metavar="VERSION", default="1.0", help="version of the server (default: 1.0)"
+    )
+    group.add_argument("-m", "--maintainer", metavar="WHO", default="", help="who answers for it")
+    group.add_argument("-e", "--description", metavar="TEXT", default="", help="what it is, on one line")
+    group.add_argument("--license", metavar="NAME", default="", help="licence of your code, its SPDX name")
+    group.add_argument(
+        "--source", metavar="URL", default="", help="where the code of this version is to be found"
+    )
 
 
 def _add_image(group: argparse._ArgumentGroup) -> None:
@@ -60,15 +79,12 @@ def _add_image(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--base",
-        metavar="PATH",
+        metavar="FILE|DIR",
         default="",
         help="an image to make it on, an OCI layout, folder or archive (default: one of Debian's packages)",
     )
     group.add_argument(
         "--base-tag", metavar="TAG", default="", help="which image, if there are several in the base"
-    )
-    group.add_argument(
-        "--source", metavar="URL", default="", help="where its code is to be found, for its label"
     )
     group.add_argument(
         "--epoch",
@@ -84,14 +100,13 @@ def run(arguments: list[str]) -> int:
 
     from taphouse.cli.shipping.image import ImageOrder, make_image
     from taphouse.cli.shipping.imagereport import report
-    from taphouse.cli.shipping.sourceoptions import source_options
     from taphouse.cli.shipping.sourcing import choose_source
 
     sourced = choose_source(source_options(options))
     image = make_image(
         ImageOrder(
             tap=options.file,
-            package=options.name or (options.debfile or "").removesuffix(".deb"),
+            package=options.name,
             version=options.set_version,
             output=options.output,
             reference=options.tag,
@@ -100,10 +115,10 @@ def run(arguments: list[str]) -> int:
             python=sourced.python or None,
             epoch=options.epoch,
             allowed=tuple(options.allow_modules or ()),
-            title=options.description or "",
-            license=options.license or "",
+            title=options.description,
+            license=options.license,
             source=options.source,
-            authors=options.maintainer or "",
+            authors=options.maintainer,
         ),
         sourced.source,
     )

@@ -5,8 +5,10 @@ It must never do more than turn options into what `taphouse.cli.shipping` makes.
 
 from __future__ import annotations
 
+from taphouse.cli.options import add_allow_module
 from taphouse.cli.parsing import Parser
-from taphouse.cli.tap2deb import add_contents, add_service, add_words, epoch_argument, order
+from taphouse.cli.shipping.sourceoptions import add_source_options, source_options
+from taphouse.cli.tap2deb import add_service, add_words, epoch_argument, order
 
 __all__ = ["make_parser", "run"]
 
@@ -33,7 +35,9 @@ def make_parser() -> Parser:
     parser.add_argument("-t", "--tapfile", metavar="FILE.tap", help="the same, as an option")
     add_words(parser.add_argument_group("what it says of itself"))
     add_service(parser.add_argument_group("how it runs"))
-    add_contents(parser.add_argument_group("what goes in"))
+    group = parser.add_argument_group("what goes in")
+    add_source_options(group, "tap tree")
+    add_allow_module(group)
     group = parser.add_argument_group("the folder")
     group.add_argument("-o", "--output", metavar="DIR", required=True, help="the folder to make")
     group.add_argument(
@@ -55,7 +59,6 @@ def run(arguments: list[str]) -> int:
 
     from taphouse.cli.shipping.debpackage import make_deb
     from taphouse.cli.shipping.plaintree import write_tree
-    from taphouse.cli.shipping.sourceoptions import source_options
     from taphouse.cli.shipping.sourcing import choose_source
 
     sourced = choose_source(source_options(options))
