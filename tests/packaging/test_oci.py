@@ -39,7 +39,8 @@ SETTINGS = ImageSettings(
     reference="localhost/otk:1.0",
     architecture="amd64",
     epoch=EPOCH,
-    start=("/usr/bin/python3.11", "-ISB", "/usr/lib/otk", "run"),
+    start=("/usr/bin/python3.11", "-ISB", "/usr/lib/otk"),
+    serve=("run",),
     health=("/usr/bin/python3.11", "-ISB", "/usr/lib/otk", "status", "--ready"),
     user=65532,
     folder="/var/lib/otk",
@@ -121,13 +122,13 @@ def test_it_runs_as_nobody_in_particular_and_stops_in_order(build: Build) -> Non
     config = build()["config"]["config"]
     assert config["User"] == "65532:65532"
     assert config["Entrypoint"] == list(SETTINGS.start)
+    assert config["Cmd"] == ["run"], "so that other verbs can be given"
     assert config["StopSignal"] == "SIGTERM"
     assert config["WorkingDir"] == "/var/lib/otk"
     assert config["ExposedPorts"] == {"8123/tcp": {}}
     assert config["Env"] == ["PATH=/usr/bin", "LANG=C.UTF-8"]
     assert config["Healthcheck"]["Test"] == ["CMD", *SETTINGS.health]
     assert "Volumes" not in config, "an engine would mount one as root's over the server's own folder"
-    assert "Cmd" not in config
 
 
 def test_labels_are_notes_of_the_manifest_too(build: Build) -> None:
@@ -185,10 +186,10 @@ def test_what_a_base_says_counts_unless_it_is_about_the_base(build: Build, base:
     image = choose_image(base)
     made = build(settings=replace(SETTINGS, base=image.config), below=image.layers, blocks=base.blocks)
     config = made["config"]["config"]
-    assert config["Env"] == ["PATH=/opt/bin:/usr/bin", "GPG_KEY=1", "LANG=C.UTF-8"]
+    assert config["Env"] == ["PATH=/opt/bin:/usr/bin:/usr/sbin", "GPG_KEY=1", "LANG=C.UTF-8"]
     assert config["Labels"] == {"mine": "kept", "org.opencontainers.image.title": "otk"}
     assert (config["User"], config["Entrypoint"]) == ("65532:65532", list(SETTINGS.start))
-    assert "Cmd" not in config
+    assert config["Cmd"] == ["run"]
     assert made["config"]["variant"] == "v2"
     history = made["config"]["history"]
     assert [entry.get("created_by") for entry in history] == ["ADD", "ENV", "RUN", "tap oci"]

@@ -128,7 +128,7 @@ def test_skopeo_sees_what_was_meant(made: ImageYard) -> None:
 def test_the_same_file_is_an_archive_of_dockers(made: ImageYard, tmp_path: Path) -> None:
     config = said("skopeo", "inspect", "--config", "--raw", f"docker-archive:{made.archive}")["config"]
     assert (config["User"], config["StopSignal"]) == ("65532:65532", "SIGTERM")
-    assert config["Entrypoint"] == [*PYTHON, "run"]
+    assert (config["Entrypoint"], config["Cmd"]) == (PYTHON, ["run"])
     assert config["ExposedPorts"] == {"8123/tcp": {}}
     assert config["Healthcheck"]["Test"] == ["CMD", *PYTHON, "status", "--ready"]
     copy = f"docker-archive:{tmp_path}/docker.tar:otk:1.0"

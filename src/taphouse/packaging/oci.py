@@ -38,6 +38,7 @@ CONFIG_TYPE: Final = "application/vnd.oci.image.config.v1+json"
 MANIFEST_TYPE: Final = "application/vnd.oci.image.manifest.v1+json"
 INDEX_TYPE: Final = "application/vnd.oci.image.index.v1+json"
 NAMES: Final = "org.opencontainers.image."
+_COMMANDS: Final = "/usr/sbin"  # where a package's command is
 _SECOND_NS: Final = 1_000_000_000  # Docker counts nanoseconds
 
 _ARCHITECTURES: Final = {
@@ -78,7 +79,8 @@ class ImageSettings(Value, kw_only=True):
         reference: ``localhost/otk:1.0``.
         architecture: as OCI calls it.
         epoch: when it was made, seconds since 1970.
-        start: the command, its first word an absolute path.
+        start: the command, its first word an absolute path; others than its last words may be given.
+        serve: its last words.
         health: the command that ends with 0 as long as the server is well.
         user: number of user and group.
         folder: that the command runs in.
@@ -92,6 +94,7 @@ class ImageSettings(Value, kw_only=True):
     architecture: str
     epoch: int
     start: tuple[str, ...]
+    serve: tuple[str, ...]
     health: tuple[str, ...]
     user: int
     folder: str
@@ -241,6 +244,7 @@ def _config(
         "ExposedPorts": {port: {} for port in settings.ports},
         "Env": _environment(old.get("Env"), settings.environment),
         "Entrypoint": list(settings.start),
+        "Cmd": list(settings.serve),
         "WorkingDir": settings.folder,
         "Labels": {**_labels(old.get("Labels")), **settings.labels},
         "StopSignal": "SIGTERM",
@@ -276,7 +280,8 @@ def _environment(old: object, new: Mapping[str, str]) -> list[str]:
     path = found.get("PATH")
     found.update(new)
     if path:
-        found["PATH"] = path
+        folders = path.split(":")
+        found["PATH"] = ":".join([*folders, *([] if _COMMANDS in folders else [_COMMANDS])])
     return [f"{name}={value}" for name, value in found.items()]
 
 
