@@ -11,6 +11,8 @@ import pytest
 from workshop import Workshop, unpack
 
 from playground import Playground
+from taphouse.cli.starting.loading import ModuleLoader
+from taphouse.errors import ModuleRefusedError
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
@@ -116,3 +118,19 @@ def test_root_leaves_nothing_that_the_servers_account_could_not_write(installed:
 
 def test_the_manifest_tells_what_may_be_imported(home: Path) -> None:
     assert json.loads((home / "manifest.json").read_text())["package"] == "otk"
+
+
+def test_code_lying_where_the_tap_was_made_is_not_looked_at(tmp_path: Path) -> None:
+    """On another machine that folder may be anybody's."""
+    (tmp_path / "sneaky.py").write_text("")
+    places = {"run_directory": str(tmp_path / "state"), "script_folder": str(tmp_path)}
+    before = list(sys.path)
+    loader = ModuleLoader("otk.tap", **places, trusts_tap=False)
+    loader.add_folders([str(tmp_path)])
+    loader.extend_path()
+    assert sys.path == before
+    with pytest.raises(ModuleRefusedError, match="module sneaky is not there"):
+        loader.judge("sneaky")
+    trusting = ModuleLoader("otk.tap", **places)
+    trusting.extend_path()
+    trusting.judge("sneaky")

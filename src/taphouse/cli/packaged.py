@@ -12,6 +12,7 @@ import os
 import stat
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, Final
 
@@ -128,11 +129,12 @@ class Package:
             return
         for _, folders, files, descriptor in os.fwalk(os.path.realpath(self.folder)):
             for name in [*folders, *files]:
-                found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-                # A second name of a file may be anywhere, and mean anything.
-                is_single = stat.S_ISREG(found.st_mode) and found.st_nlink == 1
-                if found.st_uid == 0 and (is_single or stat.S_ISDIR(found.st_mode)):
-                    os.chown(name, owner.st_uid, owner.st_gid, dir_fd=descriptor, follow_symlinks=False)
+                with suppress(FileNotFoundError):  # the server may be at work there
+                    found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                    # A second name of a file may be anywhere, and mean anything.
+                    is_single = stat.S_ISREG(found.st_mode) and found.st_nlink == 1
+                    if found.st_uid == 0 and (is_single or stat.S_ISDIR(found.st_mode)):
+                        os.chown(name, owner.st_uid, owner.st_gid, dir_fd=descriptor, follow_symlinks=False)
 
 
 def main(home: str, name: str, argv: Sequence[str] | None = None) -> int:
@@ -210,6 +212,7 @@ def _run(package: Package, arguments: list[str]) -> int:
         tap=package.seed,
         run_directory=options.run_directory or package.folder,
         allow_modules=(*(options.allow_modules or ()), *told["allow_modules"]),
+        installed_only=True,
         early_modules=tuple(told["modules"]),
     )
     return start_server(settings, merge=merge_seed)

@@ -87,6 +87,8 @@ class Settings(Value, kw_only=True):
     gid: str | None = None
     chroot: str | None = None
     allow_modules: tuple[str, ...] = ()
+    installed_only: bool = False
+    """Whether no code is looked for where the tap says that it was, on the machine that made it."""
     early_modules: tuple[str, ...] = ()
     """What else is imported before the server is ready, because its files may be replaced while it runs."""
     max_connections: int | None = None

@@ -32,7 +32,6 @@ def look_up(what: str, arguments: Sequence[str] = ()) -> Iterator[tuple[str, str
         yield from ((group.gr_name, "") for group in grp.getgrall())
     elif what == "pages":
         from taphouse.cli.guide.commands import command_named
-
         from taphouse.cli.guide.manual import PAGES
 
         yield from ((name, command_named(name).summary) for name in PAGES)

@@ -13,10 +13,10 @@ import sys
 from collections.abc import Iterator
 
 from taphouse.cli.shipping.comparing import AptQuestion, compare_with_file, compare_with_installed
-from taphouse.cli.shipping.contents import Contents, add_contents
+from taphouse.cli.shipping.contents import Contents, add_contents, epoch_of
 from taphouse.cli.shipping.launcher import command_text
 from taphouse.cli.shipping.maintaining import find_maintainer
-from taphouse.errors import ConfigurationError, UsageError
+from taphouse.errors import CannotCreateError, ConfigurationError, NotPermittedError, UsageError
 from taphouse.packaging import (
     About,
     PartsSource,
@@ -44,7 +44,7 @@ from taphouse.packaging import (
     write_deb,
 )
 from taphouse.persist import TapInfo, read_info
-from taphouse.value import Value
+from taphouse.value import Value, replace
 
 __all__ = ["DebOptions", "MadeDeb", "check_tree", "make_deb", "refuse_account"]
 
@@ -133,10 +133,22 @@ def make_deb(options: DebOptions, source: PartsSource) -> MadeDeb:
         raise UsageError("a package's server does not run as root", cure="leave --user out, or name another")
     maintainer = find_maintainer(options.maintainer)
     refuse_account(info)
-    warnings = [compare_with_installed(name, options.version)]
     # All that can be wrong with the options is found before the costly part.
     make_units(_unit_settings(options, info, name, "/usr/bin/python3", ()), info.plan)
     license_name, license_text = _license(options.license)
+    about = About(
+        name=name,
+        version=options.version,
+        maintainer=maintainer,
+        epoch=epoch_of(info) if options.epoch is None else options.epoch,
+        synopsis=options.description or _synopsis(options.protocol),
+        description=options.long_description,
+        license=license_name,
+        license_text=license_text,
+    )
+    _check_folder(options.output)
+    compare_with_file(options.output, name, options.version)
+    warnings = [compare_with_installed(name, options.version)]
     tree = Tree()
     with AptQuestion(name) as asked:
         contents = add_contents(
@@ -145,21 +157,11 @@ def make_deb(options: DebOptions, source: PartsSource) -> MadeDeb:
             source,
             package=name,
             python=options.python or None,
-            epoch=options.epoch,
+            epoch=about.epoch,
             allowed=options.allowed,
         )
         warnings.append(asked.warning(maintainer))
-    about = About(
-        name=name,
-        version=options.version,
-        maintainer=maintainer,
-        epoch=contents.epoch,
-        synopsis=options.description or _synopsis(options.protocol),
-        description=options.long_description,
-        license=license_name,
-        license_text=license_text,
-        parts=contents.parts,
-    )
+    about = replace(about, parts=contents.parts)
     settings = _unit_settings(options, info, name, contents.interpreter, contents.credentials)
     units = make_units(settings, info.plan)
     upkeep = Upkeep(
@@ -259,6 +261,15 @@ def refuse_account(info: TapInfo) -> None:
             f"application {info.name} runs as user {user}, and a package gives it an account of its own",
             cure="make the tap without a uid, and choose the account with --user",
         )
+
+
+def _check_folder(output: str) -> None:
+    """Refuse a folder in which nothing can be made; what else can go wrong there shows when it does."""
+    folder = output if os.path.isdir(output) or output.endswith("/") else os.path.dirname(output) or "."
+    if not os.path.isdir(folder):
+        raise CannotCreateError(f"{folder}: is no folder", cure="name one that is there (-o)")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise NotPermittedError(f"{folder}: may not be written", cure="choose another folder (-o)")
 
 
 def _sum_of(path: str) -> bytes:

@@ -35,8 +35,8 @@ _CODE: Final = (
 
 # What a running server of any kind may come to, and not before it is asked, told to stop or in trouble.
 _ROOMS: Final = (
-    "taphouse.app", "taphouse.cli.starting", "taphouse.control", "taphouse.daemon", "taphouse.durable",
-    "taphouse.persist", "taphouse.runtime", "taphouse.usage",
+    "taphouse.app", "taphouse.cli.carrying", "taphouse.cli.starting", "taphouse.control", "taphouse.daemon",
+    "taphouse.durable", "taphouse.persist", "taphouse.runtime", "taphouse.usage",
 )  # fmt: skip
 # What only makes packages, and was imported by ourselves.
 _NOT_AT_RUN: Final = ("taphouse.cli.inspecting", "taphouse.cli.shipping", "taphouse.packaging")

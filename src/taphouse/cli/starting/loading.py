@@ -36,12 +36,22 @@ class ModuleLoader:
         run_directory: where the server runs; modules in it are the operator's own.
         script_folder: the folder the tap recorded for the script it was built by, or ``""``.
         allowed: top-level module names the operator allows by ``--allow-module``.
+        trusts_tap: whether folders that the tap recorded are looked in; not so where all code is installed,
+            and they are those of the machine on which the tap was made.
     """
 
     def __init__(
-        self, tap: str, *, run_directory: str, script_folder: str = "", allowed: Iterable[str] = ()
+        self,
+        tap: str,
+        *,
+        run_directory: str,
+        script_folder: str = "",
+        allowed: Iterable[str] = (),
+        trusts_tap: bool = True,
     ) -> None:
         self._tap = tap
+        self._trusts_tap = trusts_tap
+        script_folder = script_folder if trusts_tap else ""
         self._allowed = {name.partition(".")[0] for name in allowed}
         self._folders: list[str] = []
         for folder in (script_folder, run_directory):
@@ -55,7 +65,7 @@ class ModuleLoader:
         Like the script's folder they come before the run directory, and belong to the user or are refused.
         Where packages are installed is no such folder: a tap would allow itself all of them.
         """
-        for folder in folders:
+        for folder in folders if self._trusts_tap else ():
             if not isinstance(folder, str) or not os.path.isdir(folder) or folder in self._folders:
                 continue
             if _INSTALLED.isdisjoint(os.path.realpath(folder).split(os.sep)):

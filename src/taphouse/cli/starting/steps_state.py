@@ -265,6 +265,7 @@ def _loader(start: Start) -> ModuleLoader:
             run_directory=start.settings.run_directory,
             script_folder=(start.plan.get("script") or {}).get("folder", ""),
             allowed=start.settings.allow_modules,
+            trusts_tap=not start.settings.installed_only,
         )
     return start.loader
 
