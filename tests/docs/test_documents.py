@@ -7,7 +7,7 @@ from importlib import import_module
 
 import pytest
 
-from docs.following import follow
+from docs.following import follow, follow_image
 from docs.walkthrough import blocks_of
 from playground import TOP
 
@@ -23,6 +23,13 @@ DOCUMENTS = [
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 def test_the_document_does_what_it_says(document, playground):
     follow(document, playground)
+
+
+@pytest.mark.process
+@pytest.mark.slow
+@pytest.mark.parametrize("with_engine", [False, True], ids=["made", "run by an engine"])
+def test_the_image_of_the_guide_is_as_it_says(playground, with_engine):
+    follow_image(TOP / "docs" / "production.md", playground, with_engine=with_engine)
 
 
 def test_the_first_documents_a_user_meets_are_among_those_run():

@@ -10,6 +10,8 @@ In a Markdown file
 * a session ```` ```console server ```` is root's on another machine, one with systemd: there the lines
   after ``# `` are typed. ``$ scp FILE ... root@server:`` on this one copies files into root's home there.
   Where no such machine can be had, all else is done, and then the document counts as not run;
+* sessions ```` ```console image ```` need Debian's archive, sessions ```` ```console engine ```` podman; they
+  are followed by themselves;
 * any other block is only read.
 
 Times, versions, process ids and addresses in memory may differ from what is written.
@@ -22,6 +24,7 @@ import re
 import select
 import signal
 import subprocess
+from collections.abc import Container
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +32,10 @@ from nspawn import Machine
 from playground import PATIENCE_S, Playground
 
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<info>.*)\n(?P<body>(?:.*\n)*?)(?P=indent)```$", re.MULTILINE)
+
+_KINDS = {"foreground", "server", "image", "engine"}
+EVERYWHERE = frozenset({"file", "session", "foreground"})
+"""What can be followed on any machine."""
 
 # What differs from run to run, on both sides of the comparison.
 _VOLATILE = [
@@ -57,7 +64,8 @@ class Command:
 
 @dataclass
 class Block:
-    """One fenced block: ``kind`` is "file", "session", "foreground", "server" or "text"."""
+    """One fenced block: ``kind`` is "file", "session", "foreground", "server", "image",
+    "engine" or "text"."""
 
     kind: str
     line: int
@@ -85,7 +93,7 @@ def blocks_of(text: str) -> list[Block]:
         body = "".join(part[indent:] for part in match["body"].splitlines(keepends=True))
         words = match["info"].split()
         if words[:1] == ["console"]:
-            kind = next((word for word in words if word in {"foreground", "server"}), "session")
+            kind = next((word for word in words if word in _KINDS), "session")
             found.append(Block(kind, line, body))
         elif len(words) > 1:
             found.append(Block("file", line, body, name=words[1]))
@@ -136,21 +144,23 @@ class Walkthrough:
         self._folder = "."
         self._foreground: subprocess.Popen[bytes] | None = None
 
-    def follow(self) -> None:
-        """Do everything the document says, in order; what is for a server that is not there is left out."""
+    def follow(self, kinds: Container[str] = EVERYWHERE) -> None:
+        """Do what blocks of some kinds say, in order; and, if there is a server, what is for that."""
         for block in blocks_of(self.document.read_text()):
-            if block.kind == "file":
+            if block.kind == "server" and self.server is not None:
+                for command in block.commands():
+                    self._type_on_server(self.server, command, block)
+            elif block.kind not in kinds:
+                continue
+            elif block.kind == "file":
                 self.playground.write(f"{self._folder}/{block.name}", block.body)
-            elif block.kind in {"session", "foreground"}:
+            else:
                 commands = block.commands()
                 last = commands.pop() if block.kind == "foreground" else None
                 for command in commands:
                     self._type(command, block)
                 if last:
                     self._leave_running(last, block)
-            elif block.kind == "server" and self.server is not None:
-                for command in block.commands():
-                    self._type_on_server(self.server, command, block)
         assert self._foreground is None, f"{self.document.name} leaves a command running in the foreground"
 
     def _type_on_server(self, server: Machine, command: Command, block: Block) -> None:

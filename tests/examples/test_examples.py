@@ -9,6 +9,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from docs.following import follow
+from docs.walkthrough import blocks_of
 from playground import TOP
 
 pytestmark = pytest.mark.process
@@ -119,6 +121,14 @@ def test_07_money_moves_whole_or_not_at_all(playground):
     playground.kill(signal.SIGKILL, "bank.pid")
     playground.run("tap", "start", "bank.py")
     assert ask("bob alice 0") == "bob 80, alice 70\n"
+
+
+@pytest.mark.slow
+def test_10_a_package_is_made_installed_upgraded_and_purged_as_its_readme_says(playground):
+    folder = TOP / "examples" / "10-package"
+    programs = [block.body for block in blocks_of((folder / "README.md").read_text()) if block.kind == "file"]
+    assert programs[-1] == (folder / "tickets.py").read_text()
+    follow(folder / "README.md", playground)
 
 
 @pytest.mark.slow
