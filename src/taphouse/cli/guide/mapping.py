@@ -37,6 +37,7 @@ EXPECTED = {
     "NAME|FILE.tap": Expected(suffixes=(".tap",), known="servers"),
     "OUT": Expected(suffixes=(".tap", ".json")),
     "PATH": Expected(known="state"),
+    "STATE": _TAPS,
     "TAP": _TAPS,
     "USER": Expected(known="users"),
     **dict.fromkeys(
