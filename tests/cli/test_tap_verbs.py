@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from playground import Playground
+from taphouse.cli.inspecting import servers
 from taphouse.cli.path_check import foreign_twistd
+from taphouse.control import ControlError, Entry
 from taphouse.persist import read_info
 
 pytestmark = pytest.mark.process
@@ -120,6 +122,26 @@ def test_status_lists_all_servers_and_tells_more_of_one(server: Playground) -> N
         True,
     )
     assert status["tap"] == str(server.folder / "otk-shutdown.tap")
+
+
+def test_a_server_that_takes_clients_is_ready(server: Playground) -> None:
+    pid = server.pid("otk.pid")
+    for name in ("otk", "otk-shutdown.tap"):
+        assert server.run("tap", "status", "--ready", name).stdout == f"otk (PID {pid}) is ready\n"
+    assert server.run("tap", "status", "--ready", "other", status=69).stdout == ""
+    assert "name it: tap status --ready NAME" in server.run("tap", "status", "--ready", status=64).stderr
+
+
+@pytest.mark.parametrize("state", ["not ready", "stopping"])
+def test_a_server_that_turns_clients_away_is_not_ready(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = Entry(
+        name="otk", pid=1, tap="", source="", rundir="", since=0.0, socket="", started=0, version="1"
+    )
+    monkeypatch.setattr(servers, "find_server", lambda _: entry)
+    monkeypatch.setattr(servers, "ask", lambda *_: {"state": state})
+    with pytest.raises(ControlError, match=rf"otk \(PID 1\) is {state}; its log says") as caught:
+        servers.say_whether_ready("otk")
+    assert caught.value.exit_code == 69
 
 
 def test_status_of_a_server_that_does_not_run_is_69(playground: Playground) -> None:

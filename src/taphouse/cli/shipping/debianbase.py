@@ -198,7 +198,7 @@ class _Apt:
             lines = [line.removeprefix("E: ") for line in done.stderr.splitlines() if line.startswith("E: ")]
             raise ConfigurationError(
                 f"apt-get: {lines[0] if lines else f'status {done.returncode}'}",
-                cure=f"apt-get update may help; {_CURE.removeprefix('or ')}",
+                cure=f"apt-get update may help, {_CURE}",
             )
         return done.stdout
 
