@@ -214,12 +214,18 @@ def test_a_second_name_of_a_file_is_that_file() -> None:
         (link("x", "../../etc/shadow", hard=True), "leads out of the image"),
         (special("dev/sda", tarfile.BLKTYPE), "is a device or a pipe"),
         (special("dev/mem", tarfile.CHRTYPE), "is a device or a pipe"),
+        (special("dev/null", tarfile.BLKTYPE), "is a device or a pipe"),
+        (special("srv/null", tarfile.CHRTYPE), "is a device or a pipe"),
         (special("run/pipe", tarfile.FIFOTYPE), "is a device or a pipe"),
     ],
 )
 def test_what_no_base_needs_is_refused(bad: Any, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         seen(layer(folder("usr"), bad))
+
+
+def test_devices_that_every_system_has_are_passed_over() -> None:
+    assert "dev/null" in paths(seen(layer(folder("dev"), special("dev/null", tarfile.CHRTYPE))))
 
 
 def test_links_in_a_circle_are_told() -> None:

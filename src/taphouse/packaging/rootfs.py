@@ -26,6 +26,8 @@ _WANTED: Final = re.compile(
     r"etc/(?:passwd|group|nsswitch\.conf|os-release)|usr/lib/os-release|var/lib/dpkg/status(?:\.d/[^/]+)?"
     r"|(?:.+/)?libc\.so\.6|(?:.+/)?libc-2\.\d+\.so"
 )
+# Every engine puts its own over them; tools that make root file systems leave them.
+_DEVICES: Final = re.compile(r"dev/(?:null|zero|full|random|urandom|tty|console|ptmx)")
 _MOST_BYTES: Final = 16 << 20  # of a file that is looked into
 _MOST_LINKS: Final = 40  # as the kernel has it
 _BLOCK: Final = 1 << 16
@@ -159,6 +161,8 @@ class Rootfs:
             target = _inner_path(member.linkname, where)
             there = added.get(target) or self._places.get(target)
             return there if there is not None and there.kind == "file" else Place("file", mode)
+        if member.ischr() and _DEVICES.fullmatch(path):
+            return Place("file", 0o666)
         if not member.isfile():
             raise ConfigurationError(
                 f"{where}: /{path} is a device or a pipe, which no base needs", cure="take another base"
