@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from taphouse.errors import ConfigurationError
-from taphouse.packaging import Elf, architecture_of, library_dependencies, python_dependency, read_elf
+from taphouse.packaging import (
+    Elf,
+    architecture_of,
+    library_dependencies,
+    python_dependency,
+    read_elf,
+    standard_dependencies,
+)
 from taphouse.value import replace
 
 compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="NOT RUN: there is no C compiler")
@@ -226,3 +233,10 @@ def test_the_python_that_all_wheels_can_live_with(tags: list[str], dependency: s
 def test_wheels_that_no_python_of_debian_takes_are_refused(tags: list[str], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         python_dependency(tags)
+
+
+def test_what_debian_has_split_off_from_python_is_a_dependency() -> None:
+    assert standard_dependencies(["json", "tkinter.ttk", "_tkinter", "_gdbm", "otk"]) == [
+        "python3-gdbm",
+        "python3-tk",
+    ]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from taphouse.packaging.debian import architecture_of as architecture_of
     from taphouse.packaging.debian import library_dependencies as library_dependencies
     from taphouse.packaging.debian import python_dependency as python_dependency
+    from taphouse.packaging.debian import standard_dependencies as standard_dependencies
     from taphouse.packaging.debianroot import add_debian_root as add_debian_root
     from taphouse.packaging.debreading import control_text as control_text
     from taphouse.packaging.elf import Elf as Elf
@@ -177,6 +178,7 @@ __all__ = [
     "read_lock",
     "sbom_text",
     "split_modules",
+    "standard_dependencies",
     "sysusers_text",
     "upgrade_check_text",
     "unreachable",
@@ -195,7 +197,12 @@ if not TYPE_CHECKING:  # a type checker knows every name; it should miss the oth
             "blobs": ["Blob", "packed_layer"],
             "control": ["changelog_text", "control_fields", "copyright_text"],
             "deb": ["installed_kib", "write_deb"],
-            "debian": ["architecture_of", "library_dependencies", "python_dependency"],
+            "debian": [
+                "architecture_of",
+                "library_dependencies",
+                "python_dependency",
+                "standard_dependencies",
+            ],
             "debianroot": ["add_debian_root"],
             "debreading": ["control_text"],
             "elf": ["Elf", "read_elf"],

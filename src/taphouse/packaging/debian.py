@@ -14,7 +14,7 @@ from typing import Final
 from taphouse.errors import ConfigurationError
 from taphouse.packaging.elf import Elf
 
-__all__ = ["architecture_of", "library_dependencies", "python_dependency"]
+__all__ = ["architecture_of", "library_dependencies", "python_dependency", "standard_dependencies"]
 
 # e_machine, bits and little-endian -> Debian's name; elf(5) and https://wiki.debian.org/SupportedArchitectures
 _ARCHITECTURES: Final = {
@@ -69,6 +69,16 @@ _GCC: Final = {
     22: "6", 23: "7", 24: "7.2", 25: "8", 26: "9", 27: "9.2", 28: "9.3", 29: "11", 30: "12", 31: "13.1",
     32: "13.2", 33: "14", 34: "15",
 }  # fmt: skip
+
+# Modules of Python's own library that are not in Debian's python3.N.
+_SPLIT_OFF: Final = {
+    "_gdbm": "python3-gdbm",
+    "_tkinter": "python3-tk",
+    "distutils": "python3-distutils",
+    "ensurepip": "python3-venv",
+    "lib2to3": "python3-lib2to3",
+    "tkinter": "python3-tk",
+}
 
 _DT_RELR: Final = (2, 36)  # the C library that first understood GLIBC_ABI_DT_RELR
 _OLDEST_PYTHON: Final = (3, 11)
@@ -185,3 +195,13 @@ def python_dependency(tags: Iterable[str]) -> tuple[str, str]:
             )
         return f"python3.{version[1]}", f"/usr/bin/python3.{version[1]}"
     return f"python3 (>= 3.{oldest[1]}~)", "/usr/bin/python3"
+
+
+def standard_dependencies(modules: Iterable[str]) -> list[str]:
+    """Return what ``Depends`` has to say of modules that Debian has split off from Python, sorted.
+
+    Args:
+        modules: names, ``tkinter.ttk``; others than Python's own are passed over.
+    """
+    tops = {name.partition(".")[0] for name in modules}
+    return sorted({package for top, package in _SPLIT_OFF.items() if top in tops})

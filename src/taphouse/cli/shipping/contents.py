@@ -29,6 +29,7 @@ from taphouse.packaging import (
     compiled_files,
     library_dependencies,
     python_dependency,
+    standard_dependencies,
 )
 from taphouse.persist import TapInfo, read_info
 from taphouse.value import Value
@@ -114,7 +115,7 @@ def add_contents(
         modules=tuple(sorted(probe.modules)),
         parts=tuple(parts),
         interpreter=interpreter,
-        depends=(depends, *library_dependencies(files)),
+        depends=(depends, *standard_dependencies(probe.standard), *library_dependencies(files)),
         architecture=architecture_of(files),
         epoch=epoch_of(info) if epoch is None else epoch,
         credentials=probe.credentials,

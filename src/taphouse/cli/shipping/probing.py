@@ -49,11 +49,13 @@ class Probe(Value):
         modules: importable name -> file, "" for what has none; without Python's own.
         path: folders that they were looked for in.
         credentials: names of the secrets that a service manager has to hand over.
+        standard: modules of Python's own library that were imported, too.
     """
 
     modules: dict[str, str]
     path: tuple[str, ...]
     credentials: tuple[str, ...] = ()
+    standard: tuple[str, ...] = ()
 
 
 def probe_tap(tap: str, *, allowed: tuple[str, ...] = ()) -> Probe:
@@ -87,7 +89,7 @@ def probe_tap(tap: str, *, allowed: tuple[str, ...] = ()) -> Probe:
     if "problem" in told:
         kind = NotPermittedError if told["status"] == NotPermittedError.exit_code else ConfigurationError
         raise kind(told["problem"], cure=told["cure"])
-    return Probe(told["modules"], tuple(told["path"]), tuple(told["credentials"]))
+    return Probe(told["modules"], tuple(told["path"]), tuple(told["credentials"]), tuple(told["standard"]))
 
 
 def main(before: set[str]) -> None:
@@ -134,7 +136,13 @@ def _find_out(tap: str, allowed: list[str], before: set[str]) -> dict[str, Any]:
             _import_package(room)
         with verbs.quiet():
             _import_late([*modules, *_makers(info.plan)])
-    return {"modules": dict(_loaded(before)), "path": sys.path, "credentials": credentials}
+    standard = [name for name in sorted(sys.modules) if name.partition(".")[0] in sys.stdlib_module_names]
+    return {
+        "modules": dict(_loaded(before)),
+        "path": sys.path,
+        "credentials": credentials,
+        "standard": standard,
+    }
 
 
 def _refuse_scripts(tap: str, info: TapInfo) -> None:
