@@ -91,6 +91,10 @@ def test_a_credential_is_read_when_it_is_needed(file, monkeypatch):
         secret.reveal()
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(file.parent))
     assert secret.reveal() == SESAME
+    with pytest.raises(
+        ConfigurationError, match=f"no credential 'gone': there is no {file.parent}/gone; give"
+    ):
+        usage.Secret.from_credential("gone").reveal()
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"x" * (1 << 20) + b"y"])

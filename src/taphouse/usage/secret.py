@@ -89,6 +89,12 @@ class Secret:
                     cure=f"give the service LoadCredential={self._name}:FILE",
                 )
             path = os.path.join(folder, self._name)
+            if not os.path.exists(path):
+                raise ConfigurationError(
+                    f"no credential {self._name!r}: there is no {named(path)}",
+                    cure=f"give the service LoadCredential={self._name}:FILE;"
+                    f" that of a package is /etc/credstore/PACKAGE.{self._name}",
+                )
         return _read(path)
 
     def __repr__(self) -> str:
