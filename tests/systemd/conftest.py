@@ -22,10 +22,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("systemd"))
 
 
-@pytest.fixture(params=["bookworm", pytest.param("trixie", marks=pytest.mark.soak)])
+@pytest.fixture(scope="session", params=["bookworm", pytest.param("trixie", marks=pytest.mark.soak)])
 def suite(request: pytest.FixtureRequest) -> str:
     """A release of Debian; the newer one only when there is time."""
     return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def packages(suite: str) -> Packages:
+    """The packages of the tests, made for this release's Python."""
+    return packages_for(suite)
 
 
 @pytest.fixture
@@ -35,7 +41,18 @@ def host(suite: str) -> Iterator[Machine]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def shared_host(suite: str, packages: Packages) -> Iterator[Machine]:
+    """A system with ``tally`` on it, for all tests of a file."""
+    with machine(suite) as made:
+        made.install(packages.tally("1.0"))
+        yield made
+
+
 @pytest.fixture
-def packages(suite: str) -> Packages:
-    """The packages of the tests, made for this release's Python."""
-    return packages_for(suite)
+def serving(shared_host: Machine) -> Machine:
+    """A system on which ``tally`` serves, and has given away some numbers."""
+    # However often the tests before this one have started it.
+    shared_host.run("systemctl", "reset-failed", "tally.service", "tally.socket", "tally-backup.service")
+    shared_host.run("systemctl", "start", "tally.socket", "tally.service")
+    return shared_host

@@ -33,7 +33,8 @@ def test_piuparts_finds_nothing_left_after_install_and_purge(
         [
             *("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"),
             *("sh", "-c", _PIUPARTS, "sh", str(tmp_path), str(debian_root(suite))),
-            *("--distribution", suite, "--no-eatmydata", "--no-upgrade-test", str(packages.otk())),
+            *("--distribution", suite, "--no-eatmydata", "--no-upgrade-test"),
+            *("--no-symlinks", str(packages.otk())),  # those of the system itself lead nowhere
         ],
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": str(tmp_path)},
         stdin=subprocess.DEVNULL,
