@@ -86,6 +86,8 @@ def _settle(server: Machine, *, with_taphouse: bool) -> None:
     """Give a fresh machine what any other has: its own name, and archives that answer (here: none)."""
     server.write("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n")
     server.write("/etc/apt/sources.list", "")
+    # Else apt may be busy with something else when it is wanted.
+    server.run("systemctl", "stop", "apt-daily.timer", "apt-daily-upgrade.timer")
     if not with_taphouse:
         return
     server.run("python3", "-m", "venv", "--without-pip", _INSTALLED)

@@ -86,7 +86,7 @@ def check_header(path: Path) -> tuple[int, int]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError):
-        raise TapError("no such file", path=name, cure="check the name and the run directory (-d)") from None
+        raise TapError("no such file", path=name, cure="check its name and its folder") from None
     except PermissionError as error:
         raise NotPermittedError(f"{name}: {error.strerror}", cure="run as a user who may read it") from error
     except OSError as error:

@@ -99,14 +99,15 @@ def _next(made: MadeDeb) -> Iterator[str]:
     name = made.about.name
     path = made.path if "/" in made.path else f"./{made.path}"
     commands = [
-        (f"sudo apt-get install {path}", "install it; it serves at once"),
-        (f"systemctl status {name}", "whether it runs, and its last messages"),
-        (f"journalctl -u {name}", "all of its messages"),
-        (f"sudo {name} status", "connections, commits, memory"),
+        # Before the rest: without it the server does not start.
         *(
             (f"sudo install -D -m 600 FILE /etc/credstore/{name}.{secret}", f"hand over the secret {secret}")
             for secret in made.contents.credentials
         ),
+        (f"sudo apt-get install {path}", "install it; it serves at once"),
+        (f"systemctl status {name}", "whether it runs, and its last messages"),
+        (f"journalctl -u {name}", "all of its messages"),
+        (f"sudo {name} status", "connections, commits, memory"),
         (f"sudo apt-get remove {name}", "its state stays; purge removes that too"),
     ]
     width = max(len(command) for command, _ in commands)
