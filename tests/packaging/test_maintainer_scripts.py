@@ -45,8 +45,10 @@ class Machine:
     def forget(self) -> None:
         self.log.write_text("")
 
-    def run(self, script: str, *arguments: str, upkeep: Upkeep = UPKEEP, live: bool = True) -> list[str]:
-        """Run a script; return what it called.
+    def run(
+        self, script: str, *arguments: str, upkeep: Upkeep = UPKEEP, live: bool = True, status: int = 0
+    ) -> list[str]:
+        """Run a script; return what it called, and what it said if its status is not 0.
 
         A script that is tried in a folder of its own sees it as DPKG_ROOT, which keeps it from systemd; so
         "live" means that its condition is replaced, not that systemd is there.
@@ -55,8 +57,12 @@ class Machine:
             self.running.mkdir(exist_ok=True)
         text = maintainer_scripts(upkeep)[script]
         text = text.replace('[ -z "${DPKG_ROOT:-}" ]', "true").replace(
-            "/run/systemd/system", str(self.running)
+            "${DPKG_ROOT:-}/run/", "${DPKG_ROOT:-}/x/"
         )
+        text = text.replace("/run/systemd/system", str(self.running)).replace(
+            "/run/otk-", f"{self.root}/x/otk-"
+        )
+        text = text.replace('"/usr/lib/systemd', f'"{self.root}/usr/lib/systemd')
         environment = {
             "PATH": f"{self.tools}:{os.environ['PATH']}",
             "DPKG_ROOT": str(self.root),
@@ -65,10 +71,18 @@ class Machine:
         done = subprocess.run(
             ["sh", "-c", text, script, *arguments], env=environment, capture_output=True, text=True
         )
-        assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
+        assert (done.returncode, done.stdout) == (status, "")
+        assert status or not done.stderr
         calls = self.log.read_text().splitlines()
         self.forget()
-        return calls
+        return [*calls, *done.stderr.splitlines()]
+
+    def check_says(self, status: int) -> None:
+        """Let the check of the version whose files are there end with a status."""
+        path = self.root / "usr/lib/otk/check-upgrade"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f'#!/bin/sh\necho "check-upgrade $*" >>"{self.log}"\nexit {status}\n')
+        path.chmod(0o755)
 
 
 @pytest.fixture
@@ -92,11 +106,74 @@ def test_the_first_installation_enables_and_starts_everything_sockets_first(mach
 
 def test_an_upgrade_stops_nothing_and_leaves_the_sockets_alone(machine: Machine) -> None:
     assert not [call for call in machine.run("prerm", "upgrade", "2.0") if "systemd" in call]
-    assert machine.run("postrm", "upgrade", "2.0") == []
+    machine.check_says(0)
+    assert machine.run("postrm", "upgrade", "2.0") == ["check-upgrade unpacked"]
     calls = machine.run("postinst", "configure", "1.0")
     assert [call for call in calls if "invoke" in call] == [
         "deb-systemd-invoke restart otk.service otk-backup.timer"
     ]
+
+
+def test_a_version_that_cannot_go_on_is_taken_back_before_anything_is_stopped(machine: Machine) -> None:
+    """The old script asks the new version's check, and so does the new script: if both fail, dpkg unwinds."""
+    machine.check_says(1)
+    assert machine.run("postrm", "upgrade", "2.0", status=1) == ["check-upgrade unpacked"]
+    assert machine.run("postrm", "failed-upgrade", "1.0", status=1) == ["check-upgrade unpacked"]
+    # The old version's files are there again, and its server was never stopped.
+    calls = machine.run("postinst", "abort-upgrade", "2.0")
+    assert "systemctl --system daemon-reload" in calls
+    assert not [call for call in calls if "invoke" in call or "check-upgrade" in call]
+
+
+def test_what_dpkg_does_not_take_back_is_not_started_either(machine: Machine) -> None:
+    machine.check_says(1)
+    calls = machine.run("postinst", "configure", "1.0", status=1)
+    assert calls[-2:] == ["check-upgrade configured", "otk: a server that runs is left alone"]
+    assert not [call for call in calls if "invoke" in call]
+
+
+def test_a_removal_that_was_given_up_starts_the_server_again(machine: Machine) -> None:
+    calls = machine.run("postinst", "abort-remove")
+    assert calls[-1] == "deb-systemd-invoke start otk.socket otk.service otk-backup.timer"
+
+
+def test_sockets_that_listen_elsewhere_are_stopped_first(machine: Machine) -> None:
+    units = machine.root / "usr/lib/systemd/system"
+    units.mkdir(parents=True)
+    for name, port in (("otk.socket", 1), ("otk-same.socket", 2), ("otk-gone.socket", 3)):
+        (units / name).write_text(f"ListenStream={port}\n")
+    (machine.tools / "dpkg-query").write_text(f"#!/bin/sh\nls -d {units}/* {machine.root}\n")
+    (machine.tools / "dpkg-query").chmod(0o755)
+    (machine.root / "x").mkdir()
+    upkeep = replace(UPKEEP, version="2.0")
+    assert machine.run("preinst", "upgrade", "1.0", upkeep=upkeep) == []
+    (units / "otk.socket").write_text("ListenStream=4\n")
+    (units / "otk-gone.socket").unlink()
+    calls = [call for call in machine.run("postinst", "configure", "1.0", upkeep=upkeep) if "invoke" in call]
+    assert calls == [
+        "deb-systemd-invoke stop otk-gone.socket otk.socket",
+        "deb-systemd-invoke restart otk.service otk-backup.timer",
+    ]
+    assert not list((machine.root / "x").iterdir())
+
+
+def test_state_of_a_newer_version_is_refused_by_its_name(machine: Machine) -> None:
+    upkeep = replace(UPKEEP, version="1.0~rc1")
+    state = machine.root / "var/lib/otk/server.tap"
+    state.parent.mkdir(parents=True)
+    for reason in ("upgrade", "install"):
+        assert machine.run("preinst", reason, "1.0", upkeep=upkeep, live=False) == []  # there is none
+    state.write_text("")
+    for reason in ("upgrade", "install"):
+        said = machine.run("preinst", reason, "1.0", upkeep=upkeep, live=False, status=1)
+        assert said[0] == "otk: version 1.0~rc1 is older than 1.0, which has written its state"
+        assert len(said) == 2
+    for before in ("1.0~rc1", "0.9", ""):
+        assert machine.run("preinst", "upgrade", before, upkeep=upkeep, live=False) == []
+    assert machine.run("preinst", "abort-upgrade", "1.0", upkeep=upkeep, live=False) == []
+    (machine.root / "x").mkdir()
+    (machine.root / "x/otk-downgrade").touch()
+    assert machine.run("preinst", "upgrade", "1.0", upkeep=upkeep, live=False) == []
 
 
 def test_what_an_administrator_disabled_stays_disabled(machine: Machine) -> None:
@@ -188,22 +265,23 @@ def test_an_unknown_reason_is_refused() -> None:
 
 
 @pytest.mark.parametrize("shell", ["dash", "bash"])
-@pytest.mark.parametrize("script", ["postinst", "prerm", "postrm"])
+@pytest.mark.parametrize("script", ["preinst", "postinst", "prerm", "postrm"])
 def test_every_shell_reads_the_scripts(shell: str, script: str) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"NOT RUN: there is no {shell}")
     for account in ("", "_otk"):
-        text = maintainer_scripts(replace(UPKEEP, account=account))[script]
+        text = maintainer_scripts(replace(UPKEEP, account=account, version="1.0"))[script]
         done = subprocess.run([shell, "-n"], input=text, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="NOT RUN: shellcheck is not installed")
 def test_shellcheck_has_nothing_to_say(tmp_path: Path) -> None:
-    for name, text in maintainer_scripts(replace(UPKEEP, account="_otk", python="3.11")).items():
+    upkeep = replace(UPKEEP, account="_otk", python="3.11", version="1:1.0~rc1-2")
+    for name, text in maintainer_scripts(upkeep).items():
         (tmp_path / name).write_text(text)
     done = subprocess.run(
-        ["shellcheck", *(tmp_path / name for name in ("postinst", "prerm", "postrm"))],
+        ["shellcheck", *(tmp_path / name for name in ("preinst", "postinst", "prerm", "postrm"))],
         capture_output=True,
         text=True,
     )

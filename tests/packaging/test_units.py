@@ -28,6 +28,7 @@ SETTINGS = UnitSettings(
     description="One-time keys",
     start=("/bin/true", "-ISB", "/usr/lib/otk", "run", "--state", "/var/lib/otk/server.tap"),
     backup=("/bin/true", "backup", "--keep", "7"),
+    check=("/bin/true", "check-upgrade"),
     options_file="/etc/otk/otk.conf",
 )
 
@@ -135,7 +136,7 @@ def test_what_systemd_cannot_listen_on_is_left_to_the_server(label: str) -> None
 
 
 def test_without_sockets_there_are_none() -> None:
-    units = make_units(replace(SETTINGS, sockets=False, backup=()), EVERYTHING)
+    units = make_units(replace(SETTINGS, sockets=False, backup=(), check=()), EVERYTHING)
     assert list(units) == ["otk.service"]
 
 
@@ -216,6 +217,19 @@ def test_the_backup_runs_with_the_account_of_the_server() -> None:
             assert settings_of(units[name], "DynamicUser") == ([] if account else ["yes"])
 
 
+def test_the_check_before_an_upgrade_is_nobody_and_sees_a_copy_that_root_has_made() -> None:
+    """A state's folder that it named as its own would change hands if the new version has another account."""
+    for account in ("", "www-data"):
+        unit = make_units(replace(SETTINGS, account=account), plan("tcp:80"))["otk-check.service"]
+        assert settings_of(unit, "DynamicUser") == ["yes"]
+        assert not settings_of(unit, "User")
+        assert not settings_of(unit, "StateDirectory")
+        assert settings_of(unit, "ExecStartPre") == ["+/bin/true check-upgrade --copy"]
+        assert settings_of(unit, "ExecStart") == ["/bin/true check-upgrade $TAP_OPTIONS"]
+        assert settings_of(unit, "PrivateNetwork") == ["yes"]
+        assert "[Install]" not in unit
+
+
 @pytest.mark.parametrize("account", ["Root", "a b", "1a", "x" * 32, "a\nb", "-a"])
 def test_an_account_that_cannot_be_is_refused(account: str) -> None:
     with pytest.raises(UsageError, match=r"cannot name an account.*--user"):
@@ -252,3 +266,12 @@ def test_nothing_that_is_typed_becomes_a_line_of_a_unit() -> None:
         make_units(SETTINGS, plan("unix:/run/a\nUser=root"))
     with pytest.raises(ValueError, match="absolute path"):
         replace(SETTINGS, start=("true",))
+
+
+def test_secrets_are_handed_over_from_where_the_administrator_puts_them() -> None:
+    settings = replace(SETTINGS, credentials=("password", "50%"))
+    unit = make_units(settings, plan())["otk.service"]
+    assert settings_of(unit, "LoadCredential") == ["password:otk.password", "50%%:otk.50%%"]
+    assert "LoadCredential" not in make_units(SETTINGS, plan())["otk.service"]
+    with pytest.raises(UsageError, match="cannot be"):
+        make_units(replace(SETTINGS, credentials=("a\nUser=root",)), plan())

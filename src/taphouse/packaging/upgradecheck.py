@@ -13,6 +13,19 @@ from collections.abc import Iterator, Sequence
 
 __all__ = ["check_unit_name", "upgrade_check_text"]
 
+_WAITS = """\
+has() {{
+	[ "$(dpkg-query -W -f '${{db:Status-Status}}' "$1" 2>/dev/null)" = installed ] || return 1
+	[ -z "${{2:-}}" ] || dpkg --compare-versions "$(dpkg-query -W -f '${{Version}}' "$1")" "$2" "$3"
+}}
+
+if [ "$1" = unpacked ]; then
+	# What it depends on may still come; then it is asked again when it is configured.
+{conditions}\
+fi
+
+"""
+
 
 def check_unit_name(package: str) -> str:
     """Return the name of the unit that tries the state."""
@@ -28,6 +41,7 @@ def upgrade_check_text(package: str, depends: Sequence[str]) -> str:
     """
     conditions = "".join(f"\t{line} || exit 0\n" for line in _conditions(depends))
     unit, log = check_unit_name(package), f"/run/{package}-check.log"
+    waits = _WAITS.format(conditions=conditions) if conditions else ""
     return f"""\
 #!/bin/sh
 # Says whether this version of {package} can go on from the state that is there: 0 if it can.
@@ -38,16 +52,8 @@ if [ -n "${{DPKG_ROOT:-}}" ] || [ ! -d /run/systemd/system ] || [ ! -e /var/lib/
 	exit 0
 fi
 
-has() {{
-	[ "$(dpkg-query -W -f '${{db:Status-Status}}' "$1" 2>/dev/null)" = installed ] || return 1
-	[ -z "${{2:-}}" ] || dpkg --compare-versions "$(dpkg-query -W -f '${{Version}}' "$1")" "$2" "$3"
-}}
-
-if [ "$1" = unpacked ]; then
-	# What it depends on may still come; then it is asked again when it is configured.
-{conditions or "	:" + chr(10)}\
-fi
-
+{waits}\
+rm -f {log}
 systemctl --system daemon-reload >/dev/null 2>&1 || true
 if systemctl --system start {unit} >/dev/null 2>&1; then
 	exit 0
@@ -58,11 +64,11 @@ if [ "$(systemctl show --value -p LoadState {unit})" = masked ]; then
 fi
 status=$(systemctl show --value -p ExecMainStatus {unit})
 systemctl --system reset-failed {unit} >/dev/null 2>&1 || true
-if [ "$1" = unpacked ] && {{ [ "$status" -lt 64 ] || [ "$status" -gt 78 ]; }}; then
+if [ "$1" = unpacked ] && {{ [ "${{status:-0}}" -lt 64 ] || [ "$status" -gt 78 ]; }}; then
 	# It did not come to an answer.
 	exit 0
 fi
-grep -v -e '^ok: ' -e '^problem: ' {log} >&2 || echo "{package}: {unit} failed with status $status" >&2
+grep -s -v -e '^ok: ' -e '^problem: ' {log} >&2 || echo "{package}: {unit} failed with status $status" >&2
 echo "{package}: this version cannot go on from the state in /var/lib/{package}; {log} has the details" >&2
 exit 1
 """
