@@ -166,7 +166,7 @@ db.execute("PRAGMA synchronous=OFF")
     ),
     "folder_not_synced": Bug(
         "Nobody makes names durable.",
-        BUILDING,
+        "wholefile.py",
         "        os.fsync(descriptor)\n",
         "        pass\n",
     ),

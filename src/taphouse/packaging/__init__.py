@@ -68,7 +68,6 @@ if TYPE_CHECKING:
     from taphouse.packaging.oci import oci_time as oci_time
     from taphouse.packaging.oci import unreachable as unreachable
     from taphouse.packaging.oci import write_image as write_image
-    from taphouse.packaging.output import whole_file as whole_file
     from taphouse.packaging.paragraph import format_paragraph as format_paragraph
     from taphouse.packaging.profiles import PROFILES as PROFILES
     from taphouse.packaging.profiles import choose_profile as choose_profile
@@ -182,7 +181,6 @@ __all__ = [
     "sysusers_text",
     "upgrade_check_text",
     "unreachable",
-    "whole_file",
     "without_epoch",
     "write_deb",
     "write_image",
@@ -239,7 +237,6 @@ if not TYPE_CHECKING:  # a type checker knows every name; it should miss the oth
                 "unreachable",
                 "write_image",
             ],
-            "output": ["whole_file"],
             "paragraph": ["format_paragraph"],
             "profiles": ["PROFILES", "choose_profile"],
             "requirements": ["Lock", "Locked", "parse_lock", "read_lock"],

@@ -11,10 +11,10 @@ import os
 from collections.abc import Mapping, Sequence
 
 from taphouse.packaging.ar import ArWriter
-from taphouse.packaging.output import whole_file
 from taphouse.packaging.paragraph import format_paragraph
 from taphouse.packaging.tarball import check_epoch, write_tar, xz_into
 from taphouse.packaging.tree import Tree
+from taphouse.wholefile import whole_file
 
 __all__ = ["installed_kib", "write_deb"]
 

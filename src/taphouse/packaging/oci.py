@@ -16,11 +16,11 @@ from typing import Any, Final
 
 from taphouse.errors import UsageError
 from taphouse.packaging.blobs import Blob, BlobArchive
-from taphouse.packaging.output import whole_file
 from taphouse.packaging.profiles import is_local
 from taphouse.packaging.tarball import check_epoch, write_tar
 from taphouse.packaging.tree import Tree
 from taphouse.value import Value
+from taphouse.wholefile import whole_file
 
 __all__ = [
     "ImageSettings",

@@ -30,8 +30,9 @@ from taphouse.persist.schema import (
     Meta,
     row_sum,
 )
+from taphouse.wholefile import sync_folder
 
-__all__ = ["build_tap", "make_pages", "publish", "sync_folder", "temporary_beside"]
+__all__ = ["build_tap", "make_pages", "publish", "temporary_beside"]
 
 
 def make_pages(rows: Iterable[tuple[int, Row]], epoch: int) -> dict[int, Page]:
@@ -180,16 +181,3 @@ def check_regular(path: Path) -> None:
     """
     if path.exists() and not path.is_file():
         raise CannotCreateError(f"{path} is no regular file", cure="choose another name")
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names in ``folder`` durable.
-
-    Raises:
-        OSError: if it cannot.
-    """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,13 +16,14 @@ from pathlib import Path
 
 from taphouse.errors import CannotCreateError, NotPermittedError, TapError
 from taphouse.persist.blanks import leak
-from taphouse.persist.building import check_regular, publish, sync_folder, temporary_beside
+from taphouse.persist.building import check_regular, publish, temporary_beside
 from taphouse.persist.image import read_mark
 from taphouse.persist.locks import held_lock
 from taphouse.persist.opening import connect, wal_path
 from taphouse.persist.places import failure_of
 from taphouse.persist.reading import load_image
 from taphouse.value import replace
+from taphouse.wholefile import sync_folder
 
 __all__ = ["bring_back", "remove_tap", "replace_tap", "set_aside", "settle_tap"]
 

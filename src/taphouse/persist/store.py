@@ -24,7 +24,6 @@ from taphouse.durable import ClassRecord
 from taphouse.errors import InternalError, StorageError
 from taphouse.persist.backing import write_backup
 from taphouse.persist.blanks import leak
-from taphouse.persist.building import sync_folder
 from taphouse.persist.folding import Folder
 from taphouse.persist.founding import create_file
 from taphouse.persist.image import Image
@@ -38,6 +37,7 @@ from taphouse.persist.tally import Tally
 from taphouse.persist.turns import Outcome, StoreStatistics, Turn
 from taphouse.persist.walfile import count_frames
 from taphouse.value import replace
+from taphouse.wholefile import sync_folder
 
 __all__ = ["SqliteStore"]
 

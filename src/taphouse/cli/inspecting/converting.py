@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -24,6 +23,7 @@ from taphouse.persist import (
     render_document,
     write_document,
 )
+from taphouse.wholefile import whole_file
 
 __all__ = ["FORMATS", "convert", "format_of", "print_document"]
 
@@ -126,26 +126,20 @@ def _write(text: str, target: str, *, like: str) -> None:
     if like:
         with suppress(OSError):
             mode = os.stat(like).st_mode & 0o666
-    temporary = ""
+    if os.path.exists(target) and not os.path.isfile(target):
+        _write_into(text, target)
+        return
+    if is_tap(path):
+        raise CannotCreateError(f"{target} is a tap, and JSON was to be written", cure="choose another name")
+    with whole_file(path, mode=mode) as file:
+        file.write(text.encode())
+
+
+def _write_into(text: str, target: str) -> None:
+    """Write into a pipe or a device, which is never replaced."""
     try:
-        if os.path.exists(target) and not os.path.isfile(target):
-            with open(target, "w", encoding="utf-8") as stream:  # a pipe, or a device: never replaced
-                stream.write(text)
-            return
-        if is_tap(path):
-            raise CannotCreateError(
-                f"{target} is a tap, and JSON was to be written", cure="choose another name"
-            )
-        handle, temporary = tempfile.mkstemp(
-            prefix=f".{os.path.basename(path)}.", suffix=".tmp", dir=os.path.dirname(path)
-        )
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        temporary = ""
+        with open(target, "w", encoding="utf-8") as stream:
+            stream.write(text)
     except PermissionError as error:
         raise NotPermittedError(
             f"{target}: {error.strerror}", cure="run as a user who may write there"
@@ -154,6 +148,3 @@ def _write(text: str, target: str, *, like: str) -> None:
         raise CannotCreateError(
             f"{target}: {error.strerror}", cure="choose a folder with space that you may write"
         ) from error
-    finally:
-        if temporary:
-            os.unlink(temporary)

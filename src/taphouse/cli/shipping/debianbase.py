@@ -28,10 +28,10 @@ from taphouse.packaging import (
     oci_architecture,
     oci_time,
     packed_layer,
-    whole_file,
     write_tar,
 )
 from taphouse.value import Value
+from taphouse.wholefile import whole_file
 
 __all__ = ["DebianBase", "debian_base"]
 

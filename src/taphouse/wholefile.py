@@ -1,4 +1,4 @@
-"""Output: one file that is there whole, or not at all.
+"""Whole files: one that is there whole, or not at all, and names that a power cut does not take.
 
 It is written under a temporary name in its own folder, synced, and then given
 its name.  This module must never know what is written.
@@ -13,15 +13,16 @@ from typing import BinaryIO
 
 from taphouse.errors import CannotCreateError, NotPermittedError
 
-__all__ = ["whole_file"]
+__all__ = ["sync_folder", "whole_file"]
 
 
 @contextmanager
-def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def whole_file(path: str | os.PathLike[str], *, mode: int | None = None) -> Iterator[BinaryIO]:
     """Give a file to write to, which replaces ``path`` at the end of the block, unless that raises.
 
     Args:
-        path: the file to make; its permissions are what the umask leaves of 0666.
+        path: the file to make.
+        mode: its permissions, ``None`` for what the umask leaves of 0666.
 
     Raises:
         CannotCreateError: its folder is not there, the disk is full, or something else is in the way.
@@ -35,21 +36,36 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             raise CannotCreateError(f"{final}: is a folder", cure="name a file")
         with _told_of(final):
             # Writing happens through a descriptor that knows its error when it is closed, too.
-            file = open(temporary, "x+b")  # noqa: SIM115 - closed below, before the rename
+            file = open(temporary, "x+b", opener=None if mode is None else _private)  # noqa: SIM115
         try:
             yield _Told(file, final)  # type: ignore[misc]
             with _told_of(final):
                 file.flush()
+                if mode is not None:
+                    os.fchmod(file.fileno(), mode)
                 os.fsync(file.fileno())
         finally:
             with suppress(OSError):  # what could not be flushed was told of above
                 file.close()
         with _told_of(final):
             os.replace(temporary, final)
-            _sync(folder)
+            sync_folder(folder)
     finally:
         with suppress(OSError):
             os.unlink(temporary)
+
+
+def sync_folder(folder: str | os.PathLike[str]) -> None:
+    """Make names in ``folder`` durable.
+
+    Raises:
+        OSError: if it cannot.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class _Told:
@@ -93,9 +109,5 @@ def _told_of(final: str) -> Iterator[None]:
         ) from error
 
 
-def _sync(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
