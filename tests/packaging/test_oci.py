@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import os
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -162,7 +163,7 @@ def base(tmp_path: Path) -> Layout:
     maker = LayoutMaker(tmp_path / "base")
     config = {
         "Env": ["PATH=/opt/bin:/usr/bin", "GPG_KEY=1"],
-        "Labels": {"org.opencontainers.image.title": "base", "mine": "kept"},
+        "Labels": {"org.opencontainers.image.vendor": "base", "mine": "kept"},
         "Cmd": ["python3"],
         "Entrypoint": ["sh"],
         "User": "0",
@@ -204,13 +205,16 @@ def test_a_history_that_does_not_fit_is_replaced(build: Build, base: Layout) -> 
         assert len(made["config"]["history"]) == 3
 
 
-def test_a_layer_that_is_there_already_is_written_once(build: Build, tree: Tree) -> None:
+def test_a_layer_that_is_there_already_is_written_once(build: Build, tree: Tree, tmp_path: Path) -> None:
     small = Tree()
     small.add_file("a", "a")
     made = build(new_layer(tree), new_layer(small), new_layer(tree))
     digests = [entry["digest"] for entry in made["manifest"]["layers"]]
     assert len(digests) == 3 and digests[0] == digests[2]
-    assert len([name for name in made["files"] if name.startswith("blobs/")]) == 4
+    with tarfile.open(tmp_path / "otk.tar") as archive:
+        names = archive.getnames()
+    assert len(names) == len(set(names))
+    assert len([name for name in names if name.startswith("blobs/sha256/")]) == 4
 
 
 def test_a_base_that_changes_meanwhile_is_noticed(build: Build, base: Layout, tmp_path: Path) -> None:

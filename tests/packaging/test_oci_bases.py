@@ -85,6 +85,8 @@ def test_one_of_several_is_chosen_by_the_machine_it_is_for(maker: LayoutMaker) -
 def test_what_is_kept_like_an_image_and_is_none_is_passed_over(maker: LayoutMaker) -> None:
     empty = maker.json("application/vnd.oci.empty.v1+json", {})
     maker.name(maker.json("application/vnd.oci.image.manifest.v1+json", {"config": empty, "layers": []}))
+    maker.name(maker.image(layer()))
+    break_manifest(maker, lambda found: found.update(artifactType="application/vnd.example.signature"))
     with pytest.raises(UsageError, match="has no image at all"):
         choose_image(Layout(str(maker.place)))
     maker.name(maker.image(PYTHON))
@@ -164,6 +166,11 @@ def test_an_archive_that_ends_too_soon_is_told_unless_all_is_there(
 
 
 # --- layers -------------------------------------------------------------------------------------
+
+
+def test_what_stands_behind_the_end_of_an_archive_is_part_of_its_sum() -> None:
+    data = PYTHON + b"rest" * 10_000
+    assert Rootfs("base").add_layer(io.BytesIO(gzip.compress(data)), "x") == digest_of(data)
 
 
 def test_later_layers_hide_and_take_away() -> None:
