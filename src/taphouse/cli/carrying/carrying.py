@@ -23,7 +23,7 @@ from taphouse.cli.starting.loading import ModuleLoader
 from taphouse.cli.starting.reseeding import NewSeed, foresee_plan, merge_listeners
 from taphouse.cli.starting.thawing import KEPT_IN_PLAN, import_named, import_plan, thaw_tap
 from taphouse.durable import attach, find_registered, oid_of
-from taphouse.errors import ClassIdentityError, ModuleRefusedError
+from taphouse.errors import ClassIdentityError, ConfigurationError, ModuleRefusedError
 from taphouse.persist import Store, TapInfo, Thawed, thaw, thaw_loose
 from taphouse.value import Value
 
@@ -95,6 +95,11 @@ class _Carrying:
         loaded = thaw_tap(first, Choice(self._path, self._info), self._loader, self._modules, {})
         fill_secrets(app, loaded.application)
         merge = merge_builds(loaded.application, app, self._info.plan, drop=self._drop, path=self._path)
+        if app not in merge.existing.values():
+            raise ConfigurationError(
+                f"{self._path} holds an application of another class than {type(app).__qualname__}",
+                cure="give the new class the old one's name, or begin anew with --fresh",
+            )
         entries = self._listeners(app)
         findings += self._findings(merge, app, entries)
         kept = self._kept_entries()

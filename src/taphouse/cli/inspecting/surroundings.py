@@ -13,6 +13,7 @@ from typing import Any
 
 from taphouse.cli.inspecting.findings import Finding, problem
 from taphouse.cli.inspecting.socketunits import find_socket_unit, is_systemds
+from taphouse.cli.starting.reseeding import came_of
 from taphouse.control import Entry, list_servers
 from taphouse.daemon import resolve_identity
 from taphouse.errors import (
@@ -33,7 +34,11 @@ def own_server(path: str, info: TapInfo) -> Entry | None:
         if not entry.tap or not os.path.exists(entry.tap):
             continue
         try:
-            if os.path.samefile(entry.tap, path) or read_info(entry.tap).lineage == info.lineage:
+            if os.path.samefile(entry.tap, path):
+                return entry
+            other = read_info(entry.tap)
+            # One that was merged into a state has another lineage.
+            if other.lineage == info.lineage or (info.role == "seed" and came_of(other, path)):
                 return entry
         except (OSError, TaphouseError):
             continue

@@ -18,7 +18,7 @@ from taphouse.errors import NotPermittedError, TapError
 from taphouse.persist import NullStore, TapInfo
 from taphouse.value import Value
 
-__all__ = ["NewSeed", "find_new_seed", "foresee_plan", "merge_listeners", "record_seed"]
+__all__ = ["NewSeed", "came_of", "find_new_seed", "foresee_plan", "merge_listeners", "record_seed"]
 
 Entry = Mapping[str, Any]
 
@@ -59,6 +59,12 @@ def record_seed(path: str, plan: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def came_of(state: TapInfo, path: str) -> bool:
+    """Say whether ``state`` says that it came of the seed at ``path``."""
+    before = state.plan.get("seed")
+    return isinstance(before, Mapping) and before.get("digest") == _digest_file(path)
+
+
 def find_new_seed(path: str, state: TapInfo) -> NewSeed | None:
     """Return the seed at ``path`` if it is another one than ``state`` came of, else None.
 
@@ -70,9 +76,9 @@ def find_new_seed(path: str, state: TapInfo) -> NewSeed | None:
     """
     if not os.path.exists(path) or os.path.samefile(path, state.path):
         return None
-    before = state.plan.get("seed") or {}
-    if before.get("digest") == _digest_file(path):
+    if came_of(state, path):
         return None
+    before = state.plan.get("seed")
     store = NullStore(path)
     info = store.info
     assert info is not None

@@ -276,6 +276,8 @@ def _import_modules(start: Start) -> dict[str, Any]:
 
     if start.modules is None:
         assert start.choice is not None
-        assert start.choice.info is not None
-        start.modules = import_plan(_loader(start), start.choice.info)
+        new = start.choice.new_seed
+        info = new.info if new is not None and start.merges else start.choice.info
+        assert info is not None
+        start.modules = import_plan(_loader(start), info)
     return start.modules
