@@ -46,3 +46,9 @@ def test_systemd_finds_no_fault_with_the_service(seed: Playground) -> None:
     command = ["systemd-analyze", "verify", "--man=no", str(seed.folder / "otk.service")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_a_secret_that_the_plan_names_is_handed_over(playground: Playground) -> None:
+    playground.run("mktap", "kv", "--port", "8300", "--password-credential", "word")
+    done = playground.run("tap", "unit", "kv.tap", "kv.service")
+    assert "\nLoadCredential=word:kv.word\n" in done.stdout

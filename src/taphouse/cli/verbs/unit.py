@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from taphouse.cli.output import say
 from taphouse.cli.parsing import Parser
@@ -86,6 +87,7 @@ def run(arguments: list[str]) -> int:
         account="" if options.user == _DYNAMIC else options.user,
         sockets=options.sockets,
         allow_jit=options.allow_jit,
+        credentials=tuple(sorted(set(_credentials(info.plan)))),
     )
     units = make_units(settings, info.plan)
     for note in _notes(tap):
@@ -97,6 +99,15 @@ def run(arguments: list[str]) -> int:
         return 0
     print("\n".join(f"# /etc/systemd/system/{name}\n{text}" for name, text in units.items()), end="")
     return 0
+
+
+def _credentials(plan: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of the secrets that servers of the plan expect of a service manager."""
+    for server in plan.get("servers") or ():
+        options = server.get("options") if isinstance(server, Mapping) else None
+        for value in options.values() if isinstance(options, Mapping) else ():
+            if isinstance(value, Mapping) and isinstance(value.get("credential"), str):
+                yield value["credential"]
 
 
 def _notes(tap: str) -> Iterator[str]:
