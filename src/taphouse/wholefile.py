@@ -34,6 +34,8 @@ def whole_file(path: str | os.PathLike[str], *, mode: int | None = None) -> Iter
     try:
         if os.path.isdir(final):
             raise CannotCreateError(f"{final}: is a folder", cure="name a file")
+        if os.path.exists(final) and not os.path.isfile(final):
+            raise CannotCreateError(f"{final}: is no file that could be replaced", cure="name another")
         with _told_of(final):
             # Writing happens through a descriptor that knows its error when it is closed, too.
             file = open(temporary, "x+b", opener=None if mode is None else _private)  # noqa: SIM115

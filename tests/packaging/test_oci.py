@@ -267,6 +267,15 @@ def test_a_full_disk_leaves_what_was_there(
     assert not list(tmp_path.glob("*.tmp"))
 
 
+def test_what_is_no_file_is_never_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/null")
+    for name in ("pipe", "link"):
+        with pytest.raises(CannotCreateError, match=f"{name}: is no file that could be replaced"):
+            write_image(tmp_path / name, SETTINGS, [])
+    assert sorted(os.listdir(tmp_path)) == ["link", "pipe"]
+
+
 # --- names, ports, parts ------------------------------------------------------------------------
 
 

@@ -211,6 +211,7 @@ def test_what_cannot_be_is_told_in_one_line_and_nothing_is_written(made: ImageYa
     whole = made.archive.read_bytes()
     (tmp_path / "cut.tar").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text").write_text("hello")
+    (tmp_path / "base.tar").symlink_to(made.archive)
     before = sorted(os.listdir(tmp_path))
     seed = str(made.seed)
     for words, status, sentence in (
@@ -221,6 +222,7 @@ def test_what_cannot_be_is_told_in_one_line_and_nothing_is_written(made: ImageYa
         (["--set-version", "x y", seed], 64, "'x y'"),
         (["--name", "A", seed], 64, "'A' cannot name a package"),
         (["-o", "/nowhere/x.tar", "--base", str(made.layout), seed], 73, "/nowhere/x.tar: No such file"),
+        (["-o", "base.tar", "--base", "base.tar", seed], 64, "base.tar is what the image is made of"),
         (["text"], 78, "text"),
     ):
         done = made.yard.run("tap", "oci", *words, cwd=tmp_path, status=None)

@@ -16,7 +16,7 @@ from typing import BinaryIO, Final, Protocol
 from taphouse.cli.shipping.contents import Contents, add_contents
 from taphouse.cli.shipping.debianbase import debian_base
 from taphouse.cli.shipping.debpackage import check_tree, refuse_account
-from taphouse.errors import ConfigurationError
+from taphouse.errors import ConfigurationError, UsageError
 from taphouse.packaging import (
     BaseImage,
     Blob,
@@ -198,7 +198,11 @@ def _output_path(order: ImageOrder, architecture: str) -> str:
     if order.output == ".":
         return name
     is_folder = os.path.isdir(order.output) or order.output.endswith("/")
-    return os.path.join(order.output, name) if is_folder else order.output
+    path = os.path.join(order.output, name) if is_folder else order.output
+    for read in (order.tap, order.base):
+        if os.path.exists(path) and os.path.exists(read) and os.path.samefile(path, read):
+            raise UsageError(f"{path} is what the image is made of", cure="name another file (-o)")
+    return path
 
 
 def _package(order: ImageOrder, info: TapInfo) -> str:
