@@ -56,7 +56,9 @@ def test_a_manual_page_is_what_its_prose_and_the_parsers_say_now(name: str) -> N
     assert kept == page(name), "python scripts/manpages.py writes the pages anew"
 
 
-@pytest.mark.parametrize("command", [twistd, mktap, tap2deb, tapconvert], ids=lambda command: command.__name__)
+@pytest.mark.parametrize(
+    "command", [twistd, mktap, tap2deb, tapconvert], ids=lambda command: command.__name__
+)
 def test_the_man_page_of_a_command_lists_its_options(command: object) -> None:
     parser = command.make_parser()  # type: ignore[attr-defined]
     text = (DOCS / "man" / f"{parser.prog}.1").read_text()
