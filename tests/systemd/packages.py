@@ -46,6 +46,14 @@ if __name__ == "__main__":
 """
 """A server that says its edition and a number that nobody got before."""
 
+SHOP = """\
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+app = Starlette(routes=[Route("/", lambda request: PlainTextResponse("open"))])
+"""
+
 _Run = Callable[[Path, tuple[str, ...]], None]
 
 
@@ -76,20 +84,38 @@ class Packages(NamedTuple):
         assert change[0] in source
         return _make(self, "tally", source.replace(*change) if change[0] else source, version, options)
 
-    def otk(self, version: str = "1.0") -> Path:
+    def made(self, maker: str, *options: str, source: str = "") -> Path:
+        """Return a package of a built-in server.
+
+        Args:
+            maker: its type, ``otk``, which is its name, too.
+            options: of ``mktap``.
+            source: of the module ``shop``, for servers that import one.
+        """
+        return _make(self, maker, source, "1.0", (), options)
+
+    def otk(self) -> Path:
         """Return a package of the built-in server of one-time keys."""
-        return _make(self, "otk", "", version, ())
+        return self.made("otk")
 
 
 @functools.cache
-def _make(here: Packages, name: str, source: str, version: str, options: tuple[str, ...]) -> Path:
+def _make(
+    here: Packages,
+    name: str,
+    source: str,
+    version: str,
+    options: tuple[str, ...],
+    making: tuple[str, ...] | None = None,
+) -> Path:
     place = Path(tempfile.mkdtemp(dir=here.folder))
-    if source:
+    if making is None:
         (place / f"{name}.py").write_text(source)
         here.run(place, ("python", f"{name}.py"))
         tap = f"{name}-start.tap"
     else:
-        here.run(place, ("mktap", name))
+        (place / "shop.py").write_text(source)
+        here.run(place, ("mktap", name, *making))
         tap = f"{name}.tap"
     here.run(place, ("tap2deb", "--set-version", version, *options, "-o", f"{name}.deb", tap))
     return place / f"{name}.deb"
@@ -103,7 +129,7 @@ def packages_for(suite: str) -> Packages:
     if suite == "bookworm":
         if sys.version_info[:2] != (3, 11):
             not_run(f"Debian 12 has Python 3.11, and the tests run with {sys.version.split()[0]}")
-        yard = open_shipyard()
+        yard = open_shipyard("kv")
 
         def run(place: Path, words: tuple[str, ...]) -> None:
             yard.run(*words, cwd=place)
@@ -132,7 +158,7 @@ def _yard_of(suite: str, folder: Path) -> _Run:
         assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}{done.stderr}"
 
     run(folder, ("python3", "-m", "venv", "/opt/yard"))
-    run(folder, ("pip", "install", "--no-index", "--find-links", "wheels", "./taphouse"))
+    run(folder, ("pip", "install", "--no-index", "--find-links", "wheels", "./taphouse[kv,web]"))
     return run
 
 
@@ -151,7 +177,9 @@ def _download(folder: Path) -> None:
         ),
         *("--only-binary", ":all:", "--python-version", "3.13", "--implementation", "cp"),
         *("--platform", "manylinux_2_28_x86_64", "--platform", "manylinux2014_x86_64"),
-        *("click", "msgspec", "uvloop", "setuptools", "wheel"),
+        # What setup.py asks for, and then what taphouse and its extras do.
+        *("setuptools", "wheel", "click", "msgspec", "uvloop"),
+        *("hiredis", "httptools", "starlette", "uvicorn", "websockets"),
     ]
     said = ""
     for _ in range(3):

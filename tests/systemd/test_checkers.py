@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from packages import Packages
+from packages import SHOP, Packages
 
 from debianroots import debian_root, not_run, run_in_root
 from nspawn import PATIENCE_S
@@ -52,8 +52,12 @@ def test_piuparts_finds_nothing_left_after_install_and_purge(
 @pytest.mark.soak
 def test_lintian_of_the_newer_debian_has_nothing_to_say(suite: str, packages: Packages) -> None:
     root = debian_root("trixie-lintian")
-    for package in (packages.otk(), packages.tally("1.0"), packages.tally("1.0", "--user", "_tally")):
+    made = [packages.otk(), packages.made("kv"), packages.tally("1.0", "--user", "_tally")]
+    if suite == "trixie":
+        made.append(packages.made("web", "--app", "shop:app", source=SHOP))
+    version = run_in_root(root, root / "srv", "lintian", "--version").stdout.strip()
+    for package in made:
         command = ("lintian", "--pedantic", "--fail-on", "error,warning,pedantic", "--info", package.name)
         done = run_in_root(root, package.parent, *command)
-        print(f"lintian: {package.name}: {done.stdout.strip() or 'nothing'}")
+        print(f"{version}: {package.name} for {suite}: {done.stdout.strip() or 'nothing to complain of'}")
         assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
