@@ -41,6 +41,11 @@ if __name__ == "__main__":
         app.listenUNIX("more.sock", Turns("more"))
     app.save(filename=name)
 """
+STEP = """
+    @classmethod
+    def upgrade_from_1(cls, state):
+        return {**state, "given": state["given"] + 100}
+"""
 TYPE = """
 # taphouse-maker: turns - numbers with a greeting
 from taphouse import usage
@@ -220,6 +225,29 @@ def test_a_class_that_is_gone_is_found_beforehand(place: Playground) -> None:
     assert "turnserver.Turns" in done.stderr
     assert done.stderr.count("\n") == 1
     assert "turnserver.Turns" in start(place, "new.tap", status=78)
+    assert files(place) == before
+
+
+def test_a_state_is_kept_before_a_class_goes_on_in_a_newer_version(place: Playground) -> None:
+    save(place, "same", 8300, "old.tap")
+    start(place, "old.tap")
+    assert place.ask(8300) == b"same 1\n"
+    place.kill()
+    code = place.read("turnserver.py").replace("(Factory):", f"(Factory, version=2):{STEP}")
+    (place.folder / "turnserver.py").write_text(code)
+    save(place, "same", 8300, "new.tap")
+    told = place.run("tap", "check", "--upgrade-from", "state.tap", "new.tap").stdout
+    assert told.count("turnserver.Turns: version 1 -> 2") == 1
+    start(place, "new.tap")
+    assert place.ask(8300) == b"same 102\n"
+    place.kill()
+    assert "changes: class turnserver.Turns: version 1 -> 2" in log(place)
+    assert place.run("tap", "get", "state.tap.1", "Turns#1.given").stdout == "1\n"
+    # And an older version again cannot go on from it.
+    code = code.replace("version=2", "version=1")
+    (place.folder / "turnserver.py").write_text(code)
+    before = files(place)
+    assert "version 2" in start(place, "old.tap", status=78)
     assert files(place) == before
 
 

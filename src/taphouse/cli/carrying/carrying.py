@@ -9,7 +9,7 @@ module must never write, nor know whether it is a start or a rehearsal.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from taphouse.app import Application, make_plan
@@ -22,7 +22,7 @@ from taphouse.cli.starting.choosing import Choice
 from taphouse.cli.starting.loading import ModuleLoader
 from taphouse.cli.starting.reseeding import NewSeed, foresee_plan, merge_listeners
 from taphouse.cli.starting.thawing import KEPT_IN_PLAN, import_named, import_plan, thaw_tap
-from taphouse.durable import attach, find_registered, oid_of
+from taphouse.durable import attach, class_record, find_registered, oid_of
 from taphouse.errors import ClassIdentityError, ConfigurationError, ModuleRefusedError
 from taphouse.persist import Store, TapInfo, Thawed, thaw, thaw_loose
 from taphouse.value import Value
@@ -46,7 +46,6 @@ class Carried(Value, frozen=False):
         findings: what becomes of what.
         notes: other lines for the log.
         warnings: lines that somebody should read.
-        modules: those that were imported.
     """
 
     application: Application
@@ -56,7 +55,6 @@ class Carried(Value, frozen=False):
     findings: list[Finding]
     notes: list[str]
     warnings: list[str]
-    modules: dict[str, Any]
 
 
 def carry_over(
@@ -88,6 +86,7 @@ class _Carrying:
 
     def run(self, first: Store, last: Store) -> Carried:
         servers, findings = self._merge_options()
+        findings += self._upgraded_classes()
         app = self._build(servers)
         foreseen = foresee_plan(self._info.plan, self._new.info.plan)
         app.uid, app.gid = foreseen.get("uid"), foreseen.get("gid")
@@ -138,9 +137,7 @@ class _Carrying:
         ]
         knows = self._info.plan.get("as_built") or not self._new.info.plan.get("as_built")
         warnings = [] if knows else [_UNKNOWN.format(path=self._path)]
-        return Carried(
-            app, thawed, plan, has_changes, findings, list(dict.fromkeys(notes)), warnings, self._modules
-        )
+        return Carried(app, thawed, plan, has_changes, findings, list(dict.fromkeys(notes)), warnings)
 
     def _resolve(self, record: Any) -> Any:
         return self._loader.resolve(record, self._modules)
@@ -178,6 +175,14 @@ class _Carrying:
             gid=seed.plan.get("gid"),
             durability=seed.plan.get("durability") or "gate",
         )
+
+    def _upgraded_classes(self) -> Iterator[Finding]:
+        """Yield the classes that go on in a newer version: there is no way back from that."""
+        for record in self._info.classes:
+            installed = self._resolve(record)
+            if installed is not None and class_record(installed).version > record.version:
+                text = f"version {record.version} -> {class_record(installed).version}"
+                yield Finding(CHANGED, f"class {record.name}", text)
 
     def _listeners(self, app: Application) -> list[Mapping[str, Any]]:
         """Return the listeners that are to be: moved or closed by hand, they stay so."""

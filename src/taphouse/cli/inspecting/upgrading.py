@@ -102,11 +102,12 @@ class _Rehearsal:
             loaded = thaw_tap(first, Choice(self._state, info), loader, modules, {})
             app, plan = loaded.application, dict(info.plan)
             notes = loaded.notes
+            yield from _upgraded(info, loader, modules)
         else:
             yield Finding(f"{self._seed}: another seed than it came of")
             loader = self._loader(new.info.plan)
             carried = carry_over(info, new, [first, last], loader, drop=self._drop)
-            app, modules = carried.application, carried.modules
+            app = carried.application
             plan = {**make_plan(app, oid_of), **carried.plan}
             notes = [*carried.notes, *carried.warnings]
             yield from _told(carried)
@@ -114,7 +115,6 @@ class _Rehearsal:
             Freezer(carried.thawed.ledger, last, carried.thawed.chunk_bytes).freeze(plan)
         for note in notes:
             yield Finding(note)
-        yield from _upgraded(info, loader, modules)
         self._wanted = info, app, plan
 
     def _loader(self, plan: Mapping[str, Any]) -> ModuleLoader:
