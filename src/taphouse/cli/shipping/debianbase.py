@@ -12,14 +12,14 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, BinaryIO, Final
 
-from taphouse.errors import CannotCreateError, ConfigurationError, TaphouseError
+from taphouse.cli.shipping.cache import cache_folder
+from taphouse.errors import ConfigurationError, TaphouseError
 from taphouse.packaging import (
     BaseImage,
     Blob,
@@ -86,7 +86,7 @@ def debian_base(interpreter: str, depends: Sequence[str], architecture: str) -> 
         CannotCreateError: the cache cannot be written.
         ConfigurationError: there is no apt here, it does not have the packages, or cannot fetch them.
     """
-    cache = _cache_folder()
+    cache = cache_folder("oci")
     names = _packages(interpreter, depends)
     with tempfile.TemporaryDirectory(prefix="fetching-", dir=cache) as folder:
         apt = _Apt(folder, architecture)
@@ -224,22 +224,6 @@ def _read_about(stem: str) -> dict[str, Any] | None:
             return about if about["newest"] and about["digest"] == f"sha256:{digest}" else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _cache_folder() -> str:
-    """Return where layers are kept, and make it."""
-    above = os.environ.get("XDG_CACHE_HOME", "")
-    if not above.startswith("/"):
-        above = os.path.join(os.path.expanduser("~"), ".cache")
-    folder = os.path.join(above, "taphouse", "oci")
-    try:
-        os.makedirs(folder, mode=0o755, exist_ok=True)
-        shutil.rmtree(tempfile.mkdtemp(dir=folder))
-    except OSError as error:
-        raise CannotCreateError(
-            f"{folder}: {error.strerror}", cure="set XDG_CACHE_HOME to a folder that you may write"
-        ) from error
-    return folder
 
 
 @contextlib.contextmanager

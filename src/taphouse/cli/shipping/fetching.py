@@ -21,31 +21,12 @@ from urllib.parse import unquote
 from taphouse.errors import CannotCreateError, ConfigurationError
 from taphouse.packaging import Lock, Locked, Target, normal_name, parse_wheel_name
 
-__all__ = ["cache_folder", "fetch_wheels"]
+__all__ = ["fetch_wheels"]
 
 _QUIET_S: Final = 1.0
 _CURE: Final = "fetch it where there is a way to it, and name its folder by --wheels"
 _UNREACHED: Final = re.compile(r"Retrying \(|connection|timed out|timeout|proxy|resolve|SSL", re.IGNORECASE)
 _MOST_TOLD: Final = 8
-
-
-def cache_folder() -> str:
-    """Return where fetched wheels are kept, ``~/.cache/taphouse/wheels``, and make it.
-
-    Raises:
-        CannotCreateError: it cannot be made.
-    """
-    above = os.environ.get("XDG_CACHE_HOME", "")
-    if not above.startswith("/"):
-        above = os.path.join(os.path.expanduser("~"), ".cache")
-    folder = os.path.join(above, "taphouse", "wheels")
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        raise CannotCreateError(
-            f"{folder}: {error.strerror}", cure="set XDG_CACHE_HOME to a folder that you may write"
-        ) from error
-    return folder
 
 
 def fetch_wheels(

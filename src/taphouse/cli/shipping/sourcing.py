@@ -12,7 +12,8 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from taphouse.cli.shipping.fetching import cache_folder, fetch_wheels
+from taphouse.cli.shipping.cache import cache_folder
+from taphouse.cli.shipping.fetching import fetch_wheels
 from taphouse.cli.shipping.sourceoptions import SourceOptions
 from taphouse.cli.shipping.stripping import Stripping
 from taphouse.errors import UsageError
@@ -54,7 +55,7 @@ class LockedWheels:
         self._lock = lock
         self._target = target
         self._folders = folders
-        self._cache = cache_folder()
+        self._cache = cache_folder("wheels")
         self._stream = stream
         self.notes: list[str] = []
         """As those of `Wheels`."""
