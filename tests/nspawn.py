@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shlex
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -38,7 +39,7 @@ _BOOT = """
     status=133  # says that the machine wants to be booted again
     while [ "$status" = 133 ]; do
         status=0
-        setpriv --pdeathsig KILL systemd-nspawn --quiet --boot --directory="$folder/root" --machine="$name" \\
+        systemd-nspawn --quiet --boot --directory="$folder/root" --machine="$name" \\
             --register=no --keep-unit --console=pipe --private-network --link-journal=no || status=$?
     done
     exit "$status"
@@ -64,11 +65,17 @@ class Machine:
         self._root = debian_root(suite)
         self.name = f"taphouse-{os.getpid()}-{secrets.token_hex(3)}"
         self._folder = Path(tempfile.mkdtemp(prefix="taphouse-nspawn-"))
+        (self._folder / "layer").mkdir()
         self._groups = _control_groups(self.name)
+        for group in self._groups:
+            for old in group.parent.glob("taphouse-*-*"):
+                # One whose maker was killed; of one that is in use nothing can be removed.
+                if not Path(f"/proc/{old.name.split('-')[1]}").exists():
+                    _remove_groups(old)
         self._leader = 0
         try:
             for last in range(1 - _BOOTS, 1):
-                with (self._folder.parent / f"{self.name}.console").open("wb") as console:
+                with (self._folder / "console").open("wb") as console:
                     self._holder = self._boot(console.fileno())
                 if self._is_up():
                     return
@@ -80,10 +87,14 @@ class Machine:
             raise
 
     def _boot(self, console: int) -> subprocess.Popen[bytes]:
-        words = (str(self._folder), str(self._root), self.name, *map(str, self._groups))
+        words = (str(self._folder / "layer"), str(self._root), self.name, *map(str, self._groups))
         return subprocess.Popen(
-            # The signal comes when the process that is us ends, however it does.
-            ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "sh", "-c", _BOOT, "sh", *words],
+            [
+                # The signal comes when the process that is us ends, however it does; and with the first
+                # process of their namespace all others of it are killed.
+                *("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--mount-proc", "--fork"),
+                *("--kill-child", "sh", "-c", _BOOT, "sh", *words),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=console,
             stderr=console,
@@ -91,9 +102,11 @@ class Machine:
 
     def _is_up(self) -> bool:
         """Wait until the system has started all that it starts; return whether it has."""
-        with suppress(AssertionError):
+        try:
             self.wait_until(self._has_booted, "the boot")
-        return self._holder.poll() is None and bool(self._leader)
+        except AssertionError:
+            return False
+        return self._holder.poll() is None
 
     def _has_booted(self) -> bool:
         if self._holder.poll() is not None:
@@ -105,7 +118,7 @@ class Machine:
         return state in _UP
 
     def _console(self) -> str:
-        return (self._folder.parent / f"{self.name}.console").read_text(errors="replace").strip()
+        return (self._folder / "console").read_text(errors="replace").strip()
 
     # --- commands ------------------------------------------------------------------------------
 
@@ -225,13 +238,10 @@ class Machine:
         if hasattr(self, "_holder"):
             self._end()
         for group in self._groups:
-            for folder, _, _ in os.walk(group, topdown=False):
-                with suppress(OSError):
-                    os.rmdir(folder)
-        for left in (self._folder, f"/run/systemd/nspawn/propagate/{self.name}"):
-            with suppress(OSError):
-                os.rmdir(left)
-        (self._folder.parent / f"{self.name}.console").unlink(missing_ok=True)
+            _remove_groups(group)
+        with suppress(OSError):
+            os.rmdir(f"/run/systemd/nspawn/propagate/{self.name}")
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 @contextmanager
@@ -246,13 +256,12 @@ def machine(suite: str) -> Iterator[Machine]:
 
 def _find_init(holder: int) -> int:
     """Return the process id of a container's first process, 0 if it has not come that far."""
-    ours = os.readlink("/proc/self/ns/pid")
-    for nspawn in _children(holder):
-        for child in _children(nspawn):
-            with suppress(OSError):
-                theirs = os.readlink(f"/proc/{child}/ns/pid")
-                if theirs != ours and Path(f"/proc/{child}/comm").read_text() == "systemd\n":
-                    return child
+    for shell in _children(holder):
+        for nspawn in _children(shell):
+            for child in _children(nspawn):
+                with suppress(OSError):
+                    if Path(f"/proc/{child}/comm").read_text() == "systemd\n":
+                        return child
     return 0
 
 
@@ -278,3 +287,10 @@ def _control_groups(name: str) -> list[Path]:
         if hierarchy in mounts:
             found.append(Path(mounts[hierarchy]) / path.lstrip("/") / name)
     return found
+
+
+def _remove_groups(group: Path) -> None:
+    """Remove a control group in which nothing runs any more, and those inside of it."""
+    for folder, _, _ in os.walk(group, topdown=False):
+        with suppress(OSError):
+            os.rmdir(folder)
