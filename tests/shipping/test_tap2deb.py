@@ -159,7 +159,7 @@ def test_what_is_imported_inside_of_a_function_goes_in_too(workshop: Workshop) -
     workshop.write("parts/words.py", "def text():\n    from . import deep\n")
     workshop.write("parts/deep.py", "import helper\n")
     workshop.write("parts/.hidden", "not to be shipped")
-    workshop.write("helper.py", "")
+    workshop.write("helper.py", "print('nobody wants to read this')\n")
     workshop.write("unused.py", "")
     tap = workshop.save(late)
     # As one would have typed it in 2002.

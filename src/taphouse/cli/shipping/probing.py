@@ -16,6 +16,7 @@ import pkgutil
 import subprocess
 import sys
 import sysconfig
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
@@ -72,13 +73,16 @@ def probe_tap(tap: str, *, allowed: tuple[str, ...] = ()) -> Probe:
     with open(reading, encoding="utf-8") as answer:
         command = [sys.executable, "-P", "-B", "-c", _CODE, str(writing), tap, *allowed]
         with subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno(), pass_fds=[writing]
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[writing]
         ) as child:
             os.close(writing)
+            too_late = threading.Timer(_PATIENCE_S, child.kill)
+            too_late.start()
             try:
                 text = answer.read()
-                child.wait(_PATIENCE_S)
+                child.wait()
             finally:
+                too_late.cancel()
                 child.kill()
     if not text:
         raise ConfigurationError(
