@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from playground import why_no_mounts
 
 _ROOTS = Path(sys.prefix) / "roots"
 _TRIES = 3
+_MAKING_S = 240.0  # in all; a test that takes 300 is ended
+_REFUSED_FOR_S = 1800.0
 _PATIENCE_S = 600.0
 _SYSTEM = (
     *("systemd-sysv", "systemd", "dbus", "init-system-helpers", "libpam-systemd"),
@@ -63,33 +66,43 @@ def debian_root(name: str) -> Path:
     with (_ROOTS / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         folder = _ROOTS / f"{name}-{recipe}"
+        refusal = _ROOTS / f"{name}.refused"
         if not folder.exists():
+            if refusal.exists() and time.time() - refusal.stat().st_mtime < _REFUSED_FOR_S:
+                not_run(refusal.read_text())
             for old in (*_ROOTS.glob(f"{name}-????????"), *_ROOTS.glob(f"{name}.part*")):
                 shutil.rmtree(old)
-            part = _ROOTS / f"{name}.part"
-            _make(release, packages, part)
+            part = _ROOTS / f"{name}.part-{os.getpid()}"
+            if reason := _why_not_made(release, packages, part):
+                # The next test need not wait as long for the same answer.
+                refusal.write_text(reason)
+                not_run(reason)
             part.rename(folder)
     return folder
 
 
-def _make(release: str, packages: Sequence[str], folder: Path) -> None:
+def _why_not_made(release: str, packages: Sequence[str], folder: Path) -> str:
+    """Make a system; return why it could not be made, if so."""
     command = ["mmdebstrap", "--quiet", "--variant=apt", "--mode=root", f"--include={','.join(packages)}"]
-    said = ""
+    said, began = "", time.monotonic()
     for _ in range(_TRIES):
         # A folder that failed cannot be gone on with.
         shutil.rmtree(folder, ignore_errors=True)
+        left_s = began + _MAKING_S - time.monotonic()
+        if left_s < 1:
+            break
+        # Told to end rather than killed, it takes what it has started along.
         done = subprocess.run(
-            [*command, release, str(folder)],
+            ["timeout", "--kill-after=10", f"{left_s:.0f}", *command, release, str(folder)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=_PATIENCE_S,
         )
         if done.returncode == 0:
-            return
-        said = done.stderr.strip()
+            return ""
+        said = done.stderr.strip() or f"no end after {left_s:.0f} s"
     shutil.rmtree(folder, ignore_errors=True)
-    not_run(f"mmdebstrap makes no {release} here: {said[-500:]}")
+    return f"mmdebstrap makes no {release} here: {said[-500:]}"
 
 
 _OVER = """

@@ -22,7 +22,8 @@ from debianroots import debian_root, not_run
 
 PATIENCE_S = 120.0
 """How long anything may take on a busy machine before a test gives up; passing tests never wait for it."""
-_BOOTS = 3
+_BOOTS, _BOOT_S = 3, 40.0
+_refused: list[str] = []  # why no machine boots here, once it is known
 _UP = ("running", "degraded")
 _BOOT = """
     set -e
@@ -63,6 +64,8 @@ class Machine:
 
     def __init__(self, suite: str) -> None:
         self._root = debian_root(suite)
+        if _refused:
+            not_run(_refused[0])
         self.name = f"taphouse-{os.getpid()}-{secrets.token_hex(3)}"
         self._folder = Path(tempfile.mkdtemp(prefix="taphouse-nspawn-"))
         (self._folder / "layer").mkdir()
@@ -81,7 +84,8 @@ class Machine:
                     return
                 self._end()
                 if not last:
-                    not_run(f"systemd does not boot in a container here: {self._console()[-500:]}")
+                    _refused.append(f"systemd does not boot in a container here: {self._console()[-500:]}")
+                    not_run(_refused[0])
         except BaseException:
             self.close()
             raise
@@ -103,7 +107,7 @@ class Machine:
     def _is_up(self) -> bool:
         """Wait until the system has started all that it starts; return whether it has."""
         try:
-            self.wait_until(self._has_booted, "the boot")
+            self.wait_until(self._has_booted, "the boot", _BOOT_S)
         except AssertionError:
             return False
         return self._holder.poll() is None
@@ -205,11 +209,13 @@ class Machine:
 
     # --- the life of a machine -----------------------------------------------------------------
 
-    def wait_until(self, condition: Callable[[], object], what: str = "the condition") -> None:
+    def wait_until(
+        self, condition: Callable[[], object], what: str = "the condition", patience_s: float = PATIENCE_S
+    ) -> None:
         """Return as soon as ``condition()`` is true."""
         never, step_s, waited_s = threading.Event(), 0.05, 0.0
         while not condition():
-            if waited_s > PATIENCE_S:
+            if waited_s > patience_s:
                 raise AssertionError(f"waited in vain for {what}{self.story() if self._leader else ''}")
             never.wait(step_s)
             waited_s += step_s
