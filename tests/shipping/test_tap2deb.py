@@ -15,6 +15,7 @@ import pytest
 from workshop import KEYS, PORT, Workshop, contents, control, unpack
 
 from playground import Playground
+from taphouse.persist import read_document
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
@@ -70,9 +71,7 @@ def test_everything_lies_where_debian_wants_it(deb: Path) -> None:
 def test_the_manifest_has_the_sum_of_every_file_and_of_the_seed(otk: Workshop, deb: Path) -> None:
     files = contents(deb)
     told = json.loads(files["/usr/lib/otk/manifest.json"])
-    seed = (otk.folder / "otk-start.tap").read_bytes()
-    assert files["/usr/lib/otk/server.tap"] == seed
-    assert told["seed"] == hashlib.sha256(seed).hexdigest()
+    assert told["seed"] == hashlib.sha256(files["/usr/lib/otk/server.tap"]).hexdigest()
     assert told["allow_modules"] == ["otk"]
     assert {"otk", "uvloop", "taphouse.runtime.runtime", "taphouse.persist.store"} <= set(told["modules"])
     assert not any(
@@ -85,10 +84,21 @@ def test_the_manifest_has_the_sum_of_every_file_and_of_the_seed(otk: Workshop, d
     assert {path for path in own - listed if path.count("/") > 4} == set()
 
 
+def test_the_seed_is_the_tap_but_for_the_folder_where_its_code_lay(
+    otk: Workshop, deb: Path, tmp_path: Path
+) -> None:
+    shipped = tmp_path / "shipped.tap"
+    shipped.write_bytes(contents(deb)["/usr/lib/otk/server.tap"])
+    document, original = (read_document(path) for path in (shipped, otk.folder / "otk-start.tap"))
+    assert original["plan"]["script"]["folder"] == str(otk.folder)
+    original["plan"]["script"]["folder"] = ""
+    assert document == original
+
+
 def test_nothing_of_the_building_machine_goes_in(otk: Workshop, deb: Path) -> None:
     for path, content in contents(deb).items():
         assert not path.endswith((".pyc", "direct_url.json", "RECORD")), path
-        if b"\0" not in content:
+        if not content.startswith(b"\x7fELF"):
             assert os.fsencode(otk.folder) not in content, path
             assert os.fsencode(otk.yard.folder) not in content, path
         elif content.startswith(b"\x7fELF"):

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from taphouse.cli.shipping.launcher import launcher_text
 from taphouse.cli.shipping.owncode import own_modules
 from taphouse.cli.shipping.probing import probe_tap
+from taphouse.cli.shipping.seed import shipped_seed
 from taphouse.cli.version import version
 from taphouse.errors import ConfigurationError, UsageError
 from taphouse.packaging import (
@@ -96,8 +97,7 @@ def add_contents(
         )
     probe = probe_tap(tap, allowed=allowed)
     folder = f"usr/lib/{package}"
-    with open(tap, "rb") as file:
-        seed = file.read()
+    seed = shipped_seed(tap)
     tree.add_file(f"{folder}/__main__.py", launcher_text(package))
     tree.add_file(f"{folder}/server.tap", seed)
     parts = source.add_parts(tree, f"{folder}/vendor", sorted(probe.modules))
