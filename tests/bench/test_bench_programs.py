@@ -292,8 +292,8 @@ def test_a_count_that_stands_still_fails_the_open_load(generator):
 
 def test_a_program_fills_in_its_port_and_folder(tmp_path):
     code = (
-        "import socket, sys; s = socket.create_server(('127.0.0.1', int(sys.argv[1])));"
-        "print(open(sys.argv[2] + '/settings').read(), flush=True);"
+        "import socket, sys; print(open(sys.argv[2] + '/settings').read(), flush=True);"
+        "s = socket.create_server(('127.0.0.1', int(sys.argv[1])));"
         "[s.accept() for _ in iter(int, 1)]"
     )
     program = Program(
