@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from packagereading import tried
-from wheelmaking import make_wheel, sum_of
 
 from taphouse.errors import ConfigurationError
 from taphouse.packaging import Tree, WheelFile, parse_wheel_name
+from wheelmaking import make_wheel, sum_of
 
 
 def read(path: Path) -> dict[str, bytes]:

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from wheelmaking import locked, make_wheel
 
 from taphouse.errors import ConfigurationError
 from taphouse.packaging import (
@@ -19,6 +18,7 @@ from taphouse.packaging import (
     parse_lock,
     python_dependency,
 )
+from wheelmaking import locked, make_wheel
 
 TARGET = Target((3, 11), "x86_64", (2, 36))
 ARM13 = Target((3, 13), "aarch64", (2, 41))

@@ -213,7 +213,8 @@ def test_a_version_that_is_older_than_the_installed_one_is_refused(
     said = workshop.refused("tap2deb", "--set-version", "1.4", tap, status=64, **debian)
     assert said == (
         "tap2deb: otk 1.5 is installed here, which is newer than 1.4;"
-        " give a higher version, such as --set-version 1.6\n"
+        " give a higher version, such as --set-version 1.6; or another name with --name,"
+        " if that is another program\n"
     )
 
 

@@ -70,6 +70,9 @@ if [ "$1" = unpacked ] && {{ [ "${{status:-0}}" -lt 64 ] || [ "$status" -gt 78 ]
 fi
 grep -s -v -e '^ok: ' -e '^problem: ' {log} >&2 || echo "{package}: {unit} failed with status $status" >&2
 echo "{package}: this version cannot go on from the state in /var/lib/{package}; {log} has the details" >&2
+if grep -qs -e ' --[a-z]' {log}; then
+	echo "{package}: options of its start go into TAP_OPTIONS in /etc/{package}/{package}.conf" >&2
+fi
 exit 1
 """
 

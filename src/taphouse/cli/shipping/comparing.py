@@ -112,7 +112,8 @@ def _compared(name: str, version: str, other: str, where: str) -> str:
     if order < 0:
         raise UsageError(
             f"{name} {other} {where}, which is newer than {version}",
-            cure=f"give a higher version, such as --set-version {_next(other)}",
+            cure=f"give a higher version, such as --set-version {_next(other)}; or another name with --name,"
+            " if that is another program",
         )
     if order == 0:
         return f"{name} {other} {where}: machines that have it see no upgrade in this one; see --set-version"
