@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from clients import Load, ask, number, under_load
 from packages import Packages
 
@@ -85,6 +86,7 @@ def test_what_an_administrator_has_disabled_or_masked_stays_so(host: Machine, pa
     assert ask(host) == "3 2"
 
 
+@pytest.mark.soak
 def test_what_an_administrator_has_written_into_the_configuration_stays(
     host: Machine, packages: Packages
 ) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from clients import ask
 from packages import Packages
 
 from nspawn import Machine
 
 
+@pytest.mark.soak
 def test_state_moves_from_an_account_of_systemd_to_one_that_stays_and_back(
     host: Machine, packages: Packages
 ) -> None:
