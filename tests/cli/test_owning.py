@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from subprocess import PIPE, Popen
+from types import SimpleNamespace
 
 import pytest
 
@@ -49,6 +50,22 @@ def test_a_holder_that_ends_is_waited_for(
     lock = owning.take_lock(str(tmp_path / "a.tap"), on_wait=end)
     assert lock.is_held
     assert said[0] == f"waiting for the server that holds {tmp_path / 'a.tap'} to end"
+    lock.release()
+
+
+@pytest.mark.process
+def test_a_tap_that_is_not_there_yet_is_no_other_servers(
+    holder: Popen[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owning, "_HOLDER_WAIT_S", PATIENCE_S)
+    (tmp_path / "other.tap").touch()
+    others = [
+        SimpleNamespace(tap=str(tmp_path / "other.tap")),
+        SimpleNamespace(tap=str(tmp_path / "gone.tap")),
+    ]
+    monkeypatch.setattr("taphouse.control.list_servers", lambda: others)
+    lock = owning.take_lock(str(tmp_path / "a.tap"), on_wait=lambda _text: holder.stdin.close())  # type: ignore[union-attr]
+    assert lock.is_held
     lock.release()
 
 

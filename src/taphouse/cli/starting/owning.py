@@ -63,8 +63,15 @@ def _is_served(path: str) -> bool:
 
     try:
         for entry in list_servers():
-            if entry.tap and os.path.exists(entry.tap) and os.path.samefile(entry.tap, path):
+            if entry.tap and _is_same(entry.tap, path):
                 return ask(entry, "status", timeout=_ANSWER_S)["state"] != "stopping"
     except TaphouseError:
         pass
     return False
+
+
+def _is_same(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:  # one of them is not there: a server that is gone, a tap that is still to be made
+        return False
