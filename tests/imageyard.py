@@ -113,8 +113,7 @@ def open_image_yard() -> ImageYard:
     """
     require("apt-get", "skopeo", "umoci")
     yard = open_shipyard()
-    total = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
-    wanted = f"{yard.folder.name.partition('-')[2]}-{total}"
+    wanted = _sum_of_origins(yard)
     _ABOVE.mkdir(mode=0o755, exist_ok=True)
     assert _ABOVE.lstat().st_uid == os.geteuid(), f"{_ABOVE} is somebody else's"
     with _locked(_ABOVE / "lock", fcntl.LOCK_EX):
@@ -159,6 +158,20 @@ def _fill(made: ImageYard) -> None:
         os.chown(home, 65534, 65534)
     unpacking = ["umoci", "unpack", "--rootless", "--image", f"{made.layout}:1.0", str(home / "bundle")]
     subprocess.run([*as_ordinary_user(), "env", f"HOME={home}", *unpacking], cwd="/", check=True)
+
+
+def _sum_of_origins(yard: Shipyard) -> str:
+    """Return a name for what an image is made of.
+
+    Not of the sources alone: compiled again, in another folder, they give other bytes, and so does
+    Debian when its lists change.
+    """
+    whole = (yard.folder / "whole").stat()
+    total = hashlib.sha256(f"{yard.folder} {whole.st_ino} {whole.st_mtime_ns}".encode())
+    total.update(Path(__file__).read_bytes())
+    for path in sorted(Path("/var/lib/apt/lists").glob("*InRelease")):
+        total.update(path.read_bytes())
+    return total.hexdigest()[:16]
 
 
 def _remove_old(wanted: str) -> None:

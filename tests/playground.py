@@ -91,6 +91,8 @@ class Playground:
             "PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
             "HOME": str(self.folder),
             "XDG_RUNTIME_DIR": str(self.make_folder(".run", 0o700)),
+            # Root's servers would be in one for all playgrounds, where another's may have the same name.
+            "TAPHOUSE_RUNTIME_DIR": str(self.registry),
             "PYTHONWARNINGS": "error",
             "PYTHONUNBUFFERED": "1",
             # A listing shows what the session has made; what is installed has its byte code, see below.
@@ -100,6 +102,11 @@ class Playground:
         }
         self._ports: dict[str, int] = {}
         self._children: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def registry(self) -> Path:
+        """Where the servers that are started here are to be found."""
+        return self.folder / ".run/taphouse"
 
     def make_folder(self, name: str, mode: int = 0o755) -> Path:
         """Make a folder in the playground."""

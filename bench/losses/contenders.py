@@ -47,7 +47,7 @@ class Place:
             **kept,
             "COUNTER_PORT": str(self.port),
             "PYTHONPATH": str(SERVERS),
-            "XDG_RUNTIME_DIR": str(self.output.parent),
+            "TAPHOUSE_RUNTIME_DIR": str(self.output.parent / "registry"),
         }
 
     def run(self, *command: str) -> None:

@@ -22,12 +22,8 @@ NAME = re.compile(r"otk-\d{8}T\d{6}Z(-\d+)?\.tap")
 
 
 @pytest.fixture(autouse=True)
-def registry(playground: Playground, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A registry of this test's own."""
-    folder = playground.make_folder(".registry", 0o700)
-    playground.environment["TAPHOUSE_RUNTIME_DIR"] = str(folder)
-    monkeypatch.setenv("TAPHOUSE_RUNTIME_DIR", str(folder))
-    return folder
+def _the_registry_is_the_playgrounds(playground: Playground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAPHOUSE_RUNTIME_DIR", str(playground.registry))
 
 
 def keys_in(path: Path) -> int:

@@ -62,8 +62,7 @@ process = pytest.mark.process
 
 @pytest.fixture
 def counter(playground: Playground) -> Playground:
-    """A folder with counter.py, and a registry of its own."""
-    playground.environment["TAPHOUSE_RUNTIME_DIR"] = str(playground.make_folder(".registry", 0o700))
+    """A folder with counter.py."""
     playground.write("counter.py", COUNTER)
     return playground
 

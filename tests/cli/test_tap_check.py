@@ -60,7 +60,6 @@ def test_a_free_port_is_ok_one_of_another_process_a_problem_that_names_it(state:
 
 def test_the_port_of_its_own_server_is_no_problem(state: Playground) -> None:
     """For the state that it runs on, and for the seed that it came of."""
-    state.environment["TAPHOUSE_RUNTIME_DIR"] = str(state.make_folder(".registry", 0o700))
     state.run("twistd", "-f", "otk-shutdown.tap")
     own = f"held by this application's own server, PID {state.pid()}"
     for tap in ("otk-shutdown.tap", "otk-start.tap"):

@@ -41,14 +41,6 @@ if __name__ == "__main__":
 """
 
 
-@pytest.fixture(autouse=True)
-def registry(playground: Playground) -> Path:
-    """A registry of this test's own: other servers of this user are none of its business."""
-    folder = playground.make_folder(".registry", 0o700)
-    playground.environment["TAPHOUSE_RUNTIME_DIR"] = str(folder)
-    return folder
-
-
 @pytest.fixture
 def keys(playground: Playground) -> Playground:
     """A folder with otk.py."""
@@ -285,7 +277,7 @@ def test_the_three_names_of_tap_are_one_command(playground: Playground) -> None:
     assert len(said) == 1
 
 
-def test_a_server_keeps_its_control_socket_to_its_user(server: Playground, registry: Path) -> None:
-    sockets = list(registry.glob("otk-*.sock"))
+def test_a_server_keeps_its_control_socket_to_its_user(server: Playground) -> None:
+    sockets = list(server.registry.glob("otk-*.sock"))
     assert len(sockets) == 1
     assert sockets[0].stat().st_mode & 0o077 == 0

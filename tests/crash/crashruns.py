@@ -103,7 +103,7 @@ class _Traced:
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("COV_", "PYTEST_"))},
             "HOME": str(folder / "home"),
-            "XDG_RUNTIME_DIR": str(folder / "home"),
+            "TAPHOUSE_RUNTIME_DIR": str(folder / "home/registry"),
             "PYTHONPATH": ":".join(str(path) for path in (folder, run.source) if path is not None),
             "PYTHONDONTWRITEBYTECODE": "1",
             "TMPDIR": str(folder / "home"),

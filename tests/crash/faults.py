@@ -117,7 +117,7 @@ class Place:
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("COV_", "PYTEST_"))},
             "HOME": str(self.folder / "home"),
-            "XDG_RUNTIME_DIR": str(self.folder / "home"),
+            "TAPHOUSE_RUNTIME_DIR": str(self.folder / "home/registry"),
             "TMPDIR": str(self.folder / "home"),
             "PYTHONPATH": os.pathsep.join([str(self.folder), os.environ.get("PYTHONPATH", "")]),
             "PYTHONDONTWRITEBYTECODE": "1",

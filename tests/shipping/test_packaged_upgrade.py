@@ -27,6 +27,7 @@ class Installed:
 
     def __init__(self, home: Path, place: Playground) -> None:
         self.home, self.place = home, place
+        del place.environment["TAPHOUSE_RUNTIME_DIR"]  # the service's own counts
         self.state, self.runtime = place.make_folder("state"), place.make_folder("runtime")
         self.tap = self.state / "server.tap"
 
