@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from subprocess import PIPE, Popen
-from types import SimpleNamespace
 
 import pytest
 
 from playground import PATIENCE_S
 from taphouse.cli.starting import owning
+from taphouse.control import Entry
 from taphouse.errors import AlreadyRunningError
 from taphouse.persist import TapLock
 
@@ -60,8 +60,8 @@ def test_a_tap_that_is_not_there_yet_is_no_other_servers(
     monkeypatch.setattr(owning, "_HOLDER_WAIT_S", PATIENCE_S)
     (tmp_path / "other.tap").touch()
     others = [
-        SimpleNamespace(tap=str(tmp_path / "other.tap")),
-        SimpleNamespace(tap=str(tmp_path / "gone.tap")),
+        Entry("other", 1, 1, 0.0, str(tmp_path / name), "", "/", "/run/x.sock", "1")
+        for name in ("other.tap", "gone.tap")
     ]
     monkeypatch.setattr("taphouse.control.list_servers", lambda: others)
     lock = owning.take_lock(str(tmp_path / "a.tap"), on_wait=lambda _text: holder.stdin.close())  # type: ignore[union-attr]

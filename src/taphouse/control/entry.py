@@ -44,6 +44,14 @@ class Entry(Value):
         """Return the file's content."""
         return json.dumps(self.as_dict()).encode("ascii") + b"\n"
 
+    def runs_on(self, path: str) -> bool:
+        """Whether its state is in the file at ``path``, whatever way leads there."""
+        return _is_same(self.tap, path)
+
+    def was_started_from(self, path: str) -> bool:
+        """Whether what it was started from is the file at ``path``."""
+        return _is_same(self.source, path)
+
 
 def read_entry(fd: int) -> Entry | None:
     """Read an entry's file, or return ``None`` if it holds none."""
@@ -78,3 +86,10 @@ def own_start_time() -> int:
             return int(file.read().rpartition(b") ")[2].split()[19])
     except OSError:
         return 0
+
+
+def _is_same(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:  # a server that is gone, a tap that is still to be made, none at all
+        return False

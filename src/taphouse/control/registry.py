@@ -148,8 +148,8 @@ def find_server(which: str) -> Entry:
     fitting = [entry for entry in servers if entry.name == which]
     fitting = fitting or [entry for entry in servers if str(entry.pid) == which]
     if not fitting and os.path.exists(which):
-        fitting = [entry for entry in servers if _is_same(which, entry.tap)]
-        fitting = fitting or [entry for entry in servers if _is_same(which, entry.source)]
+        fitting = [entry for entry in servers if entry.runs_on(which)]
+        fitting = fitting or [entry for entry in servers if entry.was_started_from(which)]
     if not fitting:
         names = ", ".join(dict.fromkeys(entry.name for entry in servers))
         cure = f"these run: {names}" if names else "no server of this user runs here"
@@ -191,10 +191,3 @@ def _remove_unfinished(folder: int, name: str) -> None:
     with contextlib.suppress(OSError):
         if time.time() - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime > _UNFINISHED_S:
             os.unlink(name, dir_fd=folder)
-
-
-def _is_same(one: str, other: str) -> bool:
-    try:
-        return bool(other) and os.path.samefile(one, other)
-    except OSError:
-        return os.path.realpath(one) == os.path.realpath(other)

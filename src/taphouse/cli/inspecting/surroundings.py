@@ -31,11 +31,11 @@ __all__ = ["look_around", "own_server"]
 def own_server(path: str, info: TapInfo) -> Entry | None:
     """Return the server that runs on this tap, or on a state that came of this seed; None if none does."""
     for entry in list_servers():
-        if not entry.tap or not os.path.exists(entry.tap):
+        if entry.runs_on(path):
+            return entry
+        if not os.path.exists(entry.tap):
             continue
         try:
-            if os.path.samefile(entry.tap, path):
-                return entry
             other = read_info(entry.tap)
             # One that was merged into a state has another lineage.
             if other.lineage == info.lineage or (info.role == "seed" and came_of(other, path)):

@@ -6,7 +6,6 @@ server that runs is refused at once.  This module must never touch a tap.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -63,15 +62,8 @@ def _is_served(path: str) -> bool:
 
     try:
         for entry in list_servers():
-            if entry.tap and _is_same(entry.tap, path):
+            if entry.runs_on(path):
                 return ask(entry, "status", timeout=_ANSWER_S)["state"] != "stopping"
     except TaphouseError:
         pass
     return False
-
-
-def _is_same(one: str, other: str) -> bool:
-    try:
-        return os.path.samefile(one, other)
-    except OSError:  # one of them is not there: a server that is gone, a tap that is still to be made
-        return False
