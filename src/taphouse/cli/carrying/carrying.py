@@ -9,7 +9,7 @@ module must never write, nor know whether it is a start or a rehearsal.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from taphouse.app import Application, make_plan
@@ -22,12 +22,12 @@ from taphouse.cli.starting.choosing import Choice
 from taphouse.cli.starting.loading import ModuleLoader
 from taphouse.cli.starting.reseeding import NewSeed, foresee_plan, merge_listeners
 from taphouse.cli.starting.thawing import KEPT_IN_PLAN, import_named, import_plan, thaw_tap
-from taphouse.durable import attach, class_record, find_registered, oid_of
+from taphouse.durable import ClassRecord, attach, class_record, find_registered, oid_of
 from taphouse.errors import ClassIdentityError, ConfigurationError, ModuleRefusedError
 from taphouse.persist import Store, TapInfo, Thawed, thaw, thaw_loose
 from taphouse.value import Value
 
-__all__ = ["Carried", "carry_over"]
+__all__ = ["Carried", "carry_over", "newer_classes"]
 
 _UNKNOWN = (
     "{path} does not say what it was built of (an older version has begun it): what it holds is kept,"
@@ -78,6 +78,19 @@ def carry_over(
     return _Carrying(info, new, loader, frozenset(drop)).run(*stores)
 
 
+def newer_classes(info: TapInfo, resolve: Callable[[ClassRecord], Any]) -> Iterator[tuple[ClassRecord, int]]:
+    """Yield the classes of a tap that go on in a newer version, with it: there is no way back from that.
+
+    Args:
+        info: of the tap.
+        resolve: record -> the installed class, ``None`` if there is none.
+    """
+    for record in info.classes:
+        installed = resolve(record)
+        if installed is not None and class_record(installed).version > record.version:
+            yield record, class_record(installed).version
+
+
 class _Carrying:
     def __init__(self, info: TapInfo, new: NewSeed, loader: ModuleLoader, drop: frozenset[str]) -> None:
         self._info, self._new, self._loader, self._drop = info, new, loader, drop
@@ -86,7 +99,10 @@ class _Carrying:
 
     def run(self, first: Store, last: Store) -> Carried:
         servers, findings = self._merge_options()
-        findings += self._upgraded_classes()
+        findings += [
+            Finding(CHANGED, f"class {record.name}", f"version {record.version} -> {version}")
+            for record, version in newer_classes(self._info, self._resolve)
+        ]
         app = self._build(servers)
         foreseen = foresee_plan(self._info.plan, self._new.info.plan)
         app.uid, app.gid = foreseen.get("uid"), foreseen.get("gid")
@@ -176,14 +192,6 @@ class _Carrying:
             durability=seed.plan.get("durability") or "gate",
         )
 
-    def _upgraded_classes(self) -> Iterator[Finding]:
-        """Yield the classes that go on in a newer version: there is no way back from that."""
-        for record in self._info.classes:
-            installed = self._resolve(record)
-            if installed is not None and class_record(installed).version > record.version:
-                text = f"version {record.version} -> {class_record(installed).version}"
-                yield Finding(CHANGED, f"class {record.name}", text)
-
     def _listeners(self, app: Application) -> list[Mapping[str, Any]]:
         """Return the listeners that are to be: moved or closed by hand, they stay so."""
         stored = self._info.plan.get("listeners") or []
@@ -201,8 +209,7 @@ class _Carrying:
         self, merge: Merge, app: Application, entries: Iterable[Mapping[str, Any]]
     ) -> list[Finding]:
         """Return what the merge found, with what becomes of listeners as it will be."""
-        listens = ("listens on", "no longer listens on")
-        findings = [found for found in merge.findings if not found.text.startswith(listens)]
+        findings = [*merge.findings]
         is_old = {str(x["label"]): str(x["factory"]) for x in self._info.plan.get("listeners") or ()}
         is_new = {x["label"]: x["factory"] for x in make_plan(app)["listeners"]}
         will_be = {str(x["label"]): str(x["factory"]) for x in entries}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from taphouse.app import Application, make_plan
-from taphouse.cli.carrying.carrying import Carried, carry_over
+from taphouse.cli.carrying.carrying import Carried, carry_over, newer_classes
 from taphouse.cli.inspecting.copying import private_folder
 from taphouse.cli.inspecting.findings import Finding, problem
 from taphouse.cli.inspecting.surroundings import look_around, own_server
@@ -21,7 +21,7 @@ from taphouse.cli.starting.loading import ModuleLoader
 from taphouse.cli.starting.planshape import check_plan_shape
 from taphouse.cli.starting.reseeding import find_new_seed
 from taphouse.cli.starting.thawing import import_plan, thaw_tap
-from taphouse.durable import class_record, oid_of
+from taphouse.durable import oid_of
 from taphouse.errors import ConfigurationError, TaphouseError
 from taphouse.persist import Freezer, NullStore, TapInfo, check_integrity, copy_tap_files, read_info
 from taphouse.value import replace
@@ -102,7 +102,9 @@ class _Rehearsal:
             loaded = thaw_tap(first, Choice(self._state, info), loader, modules, {})
             app, plan = loaded.application, dict(info.plan)
             notes = loaded.notes
-            yield from _upgraded(info, loader, modules)
+            for record, version in newer_classes(info, lambda record: loader.resolve(record, modules)):
+                text = f"from version {record.version} to {version}"
+                yield Finding(f"class {record.name} is upgraded {text}")
         else:
             yield Finding(f"{self._seed}: another seed than it came of")
             loader = self._loader(new.info.plan)
@@ -140,11 +142,3 @@ def _told(carried: Carried) -> Iterator[Finding]:
         yield Finding("nothing in the state would change")
     for found in carried.findings:
         yield Finding(found.line())
-
-
-def _upgraded(info: TapInfo, loader: ModuleLoader, modules: dict[str, Any]) -> Iterator[Finding]:
-    for record in info.classes:
-        installed = loader.resolve(record, modules)
-        if installed is not None and class_record(installed).version > record.version:
-            version = class_record(installed).version
-            yield Finding(f"class {record.name} is upgraded from version {record.version} to {version}")

@@ -14,10 +14,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from taphouse.app import Application, Connector, Factory, Listener, Service, config_attributes
+from taphouse.app import Application, Factory, Service, config_attributes
 from taphouse.cli.making.asbuilt import OID, ROOT, digests_of, is_declared, locate, parent_of
 from taphouse.cli.making.keptsecrets import secrets_in
 from taphouse.cli.making.reporting import CHANGED, CONFLICT, KEPT, Finding, shorten
+from taphouse.cli.making.statements import Statements
 from taphouse.cli.starting.merging import LateAdditions, built_by_code, join_calls, scheduled_calls
 from taphouse.durable import Durable, oid_of, raw_state
 from taphouse.errors import ConfigurationError, UsageError
@@ -80,7 +81,8 @@ class Merge:
 
     Attributes:
         existing: row -> object of the new build that takes its state.
-        findings: for the report.
+        listening: for the report: which addresses come and go, if nobody has other rules for them.
+        findings: for the report, all the rest.
         built: what was built now, the plan's entry.
     """
 
@@ -99,7 +101,12 @@ class Merge:
         self._theirs_digests = digests_of(new, self._theirs)
         self._pairs = {label: target for label, target in self._theirs.items() if self._is_same(label)}
         self.built = built_by_code(new)
-        self.findings = list(_compare_statements(stored, self._mine, new, self._theirs, self._recorded))
+        listeners, connectors = (
+            Statements(kind, stored, self._mine, new, self._theirs, self._recorded)
+            for kind in ("listeners", "connectors")
+        )
+        self.listening = list(listeners.moves())
+        self.findings = [*listeners.settings(), *connectors.moves(), *connectors.settings()]
         self._decisions = {label: self._decide(label) for label in self._pairs}
         self._refuse_losses()
         self.findings += self._appearing()
@@ -292,50 +299,3 @@ def _tell(decision: str, before: str, after: str) -> str:
     if decision == KEPT:
         return before
     return f"{before}, not {after}" if before != after else before
-
-
-# --- statements: listeners and connectors -----------------------------------------------------
-
-
-def _compare_statements(
-    stored: Application,
-    mine: Mapping[str, Durable],
-    new: Application,
-    theirs: Mapping[str, Durable],
-    recorded: Mapping[str, Any],
-) -> Iterator[Finding]:
-    """Yield what listeners and connectors become, by the factory that serves them."""
-    verbs = (("listeners", "listens on"), ("connectors", "connects to"))
-    for kind, verb in verbs:
-        built = recorded.get(kind)
-        records = getattr(stored, kind)
-        old = _by_factory(mine, (x for x in records if built is None or x.label in built))
-        now = _by_factory(theirs, getattr(new, kind))
-        for factory in dict.fromkeys((*old, *now)):
-            was, becomes = old.get(factory, {}), now.get(factory, {})
-            gone = ", ".join(label for label in was if label not in becomes)
-            added = ", ".join(label for label in becomes if label not in was)
-            if gone and added:
-                yield Finding(CHANGED, factory, f"{verb} {gone} -> {added}")
-            elif gone:
-                yield Finding(CHANGED, factory, f"no longer {verb} {gone}")
-            elif added:
-                yield Finding(CHANGED, factory, f"{verb} {added}")
-            for label in [label for label in was if label in becomes]:
-                for name, before, after in _differences(was[label], becomes[label]):
-                    yield Finding(CHANGED, f"{label} {name}", f"{shorten(before)} -> {shorten(after)}")
-
-
-def _by_factory(located: Mapping[str, Durable], records: Iterable[Any]) -> dict[str, dict[str, Any]]:
-    labels = {id(obj): label for label, obj in located.items()}
-    found: dict[str, dict[str, Any]] = {}
-    for record in records:
-        found.setdefault(labels[id(record.factory)], {})[record.label] = record
-    return found
-
-
-def _differences(one: Listener | Connector, other: Listener | Connector) -> Iterator[tuple[str, Any, Any]]:
-    before, after = raw_state(one), raw_state(other)
-    for name in sorted({*before, *after} - {"factory"}):
-        if before.get(name) != after.get(name):
-            yield name, before.get(name), after.get(name)

@@ -194,7 +194,7 @@ class _Update:
         """
         tap = self._tap
         merge, notes = self._decide()
-        findings = (*self._changed_options(), *merge.findings)
+        findings = (*self._changed_options(), *merge.listening, *merge.findings)
         if not self._has_changes(merge, findings):
             refused = tuple(found for found in findings if found.kind == CONFLICT)
             return Report(tap.path, refused, (*notes, *self._notes()))
