@@ -72,6 +72,12 @@ def test_what_is_no_tap_and_what_is_no_seed(tap: str, workshop: Workshop) -> Non
     assert done.stderr.startswith("usage: tap2deb [options] FILE.tap") and done.stdout == ""
 
 
+def test_the_seed_is_not_replaced_by_its_package(tap: str, workshop: Workshop) -> None:
+    (workshop.folder / "mine.tap").write_bytes(Path(tap).read_bytes())
+    said = workshop.refused("tap2deb", "-o", "mine.tap", "mine.tap", status=64)
+    assert "mine.tap is what it would be made of; name another file (-o)" in said
+
+
 def test_an_existing_package_stays_when_the_disk_is_full(tap: str, workshop: Workshop) -> None:
     name = "otk.deb"
     workshop.write(name, "the old one")

@@ -221,8 +221,8 @@ def test_what_cannot_be_is_told_in_one_line_and_nothing_is_written(made: ImageYa
         (["--tag", "Otk", seed], 64, "'Otk' cannot name an image; write it as NAME:TAG"),
         (["--set-version", "x y", seed], 64, "'x y'"),
         (["--name", "A", seed], 64, "'A' cannot name a package"),
-        (["-o", "/nowhere/x.tar", "--base", str(made.layout), seed], 73, "/nowhere/x.tar: No such file"),
-        (["-o", "base.tar", "--base", "base.tar", seed], 64, "base.tar is what the image is made of"),
+        (["-o", "/nowhere/x.tar", "--base", str(made.layout), seed], 73, "/nowhere: is no folder; name one"),
+        (["-o", "base.tar", "--base", "base.tar", seed], 64, "base.tar is what it would be made of"),
         (["text"], 78, "text"),
     ):
         done = made.yard.run("tap", "oci", *words, cwd=tmp_path, status=None)

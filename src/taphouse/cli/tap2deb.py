@@ -18,7 +18,7 @@ from taphouse.cli.shipping.sourceoptions import add_source_options, source_optio
 from taphouse.errors import UsageError
 
 if TYPE_CHECKING:
-    from taphouse.cli.shipping.debpackage import DebOptions
+    from taphouse.cli.shipping.packagetree import PackageOrder
 
 __all__ = [
     "add_contents",
@@ -168,8 +168,8 @@ def make_with(parser: Parser, arguments: list[str]) -> int:
     from taphouse.cli.shipping.sourcing import choose_source
 
     sourced = choose_source(source_options(options))
-    wanted = order(options, python=sourced.python, output=options.output, writes=not options.dry_run)
-    made = make_deb(wanted, sourced.source)
+    wanted = order(options, python=sourced.python)
+    made = make_deb(wanted, sourced.source, options.output, writes=not options.dry_run)
     for line in (*made.warnings, *sourced.notes()):
         say(parser.prog, line)
     for line in report(made, written=not options.dry_run):
@@ -180,15 +180,15 @@ def make_with(parser: Parser, arguments: list[str]) -> int:
     return 0
 
 
-def order(options: argparse.Namespace, *, python: str, output: str, writes: bool) -> DebOptions:
+def order(options: argparse.Namespace, *, python: str) -> PackageOrder:
     """Return what was asked for.
 
     Raises:
         UsageError: options contradict each other.
     """
-    from taphouse.cli.shipping.debpackage import DebOptions
+    from taphouse.cli.shipping.packagetree import PackageOrder
 
-    return DebOptions(
+    return PackageOrder(
         tap=_one(options.file, options.tapfile, "FILE.tap", "-t") or _DEFAULT_TAP,
         name=_one(options.name, (options.debfile or "").removesuffix(".deb"), "--name", "-d"),
         version=options.set_version,
@@ -203,9 +203,7 @@ def order(options: argparse.Namespace, *, python: str, output: str, writes: bool
         sockets=options.sockets,
         allow_jit=options.allow_jit,
         epoch=options.epoch,
-        output=output,
         allowed=tuple(options.allow_modules or ()),
-        writes=writes,
     )
 
 

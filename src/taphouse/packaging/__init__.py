@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     from taphouse.packaging.tree import Tree as Tree
     from taphouse.packaging.units import UnitSettings as UnitSettings
     from taphouse.packaging.units import make_units as make_units
+    from taphouse.packaging.units import settle_profile as settle_profile
     from taphouse.packaging.upgradecheck import upgrade_check_text as upgrade_check_text
     from taphouse.packaging.versions import check_version as check_version
     from taphouse.packaging.versions import compare_versions as compare_versions
@@ -178,6 +179,7 @@ __all__ = [
     "sbom_text",
     "split_modules",
     "standard_dependencies",
+    "settle_profile",
     "sysusers_text",
     "upgrade_check_text",
     "unreachable",
@@ -246,7 +248,7 @@ if not TYPE_CHECKING:  # a type checker knows every name; it should miss the oth
             "tarball": ["gzipped", "write_tar"],
             "target": ["Target", "make_target"],
             "tree": ["Node", "Tree"],
-            "units": ["UnitSettings", "make_units"],
+            "units": ["UnitSettings", "make_units", "settle_profile"],
             "upgradecheck": ["upgrade_check_text"],
             "versions": ["check_version", "compare_versions", "is_native", "without_epoch"],
             "wheelfile": ["WheelFile", "parse_wheel_name"],

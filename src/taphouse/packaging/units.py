@@ -18,9 +18,9 @@ from taphouse.packaging.names import account_name, check_package_name
 from taphouse.packaging.paragraph import one_line
 from taphouse.packaging.profiles import choose_profile, sandbox
 from taphouse.packaging.upgradecheck import check_unit_name
-from taphouse.value import Value
+from taphouse.value import Value, replace
 
-__all__ = ["UnitSettings", "make_units"]
+__all__ = ["UnitSettings", "make_units", "settle_profile"]
 
 _STREAMS: Final = ("tcp", "tls", "unix")
 
@@ -74,9 +74,8 @@ def make_units(settings: UnitSettings, plan: Mapping[str, Any]) -> dict[str, str
         UsageError: the profile would not let the server do what its plan says.
     """
     sockets = _socket_units(settings, plan) if settings.sockets else {}
-    opened = [label for label, _, _ in sockets.values()]
-    profile = choose_profile(settings.profile, plan, opened)
-    units = {f"{settings.package}.service": _service(settings, profile, list(sockets))}
+    settings = settle_profile(settings, plan)
+    units = {f"{settings.package}.service": _service(settings, list(sockets))}
     units.update({name: text for name, (_, _, text) in sockets.items()})
     if settings.backup:
         units[f"{settings.package}-backup.service"] = _backup_service(settings)
@@ -86,7 +85,18 @@ def make_units(settings: UnitSettings, plan: Mapping[str, Any]) -> dict[str, str
     return units
 
 
-def _service(settings: UnitSettings, profile: str, sockets: Sequence[str]) -> str:
+def settle_profile(settings: UnitSettings, plan: Mapping[str, Any]) -> UnitSettings:
+    """Return the settings with the profile that ``auto`` stands for.
+
+    Raises:
+        UsageError: the profile would not let the server do what its plan says.
+    """
+    sockets = _socket_units(settings, plan) if settings.sockets else {}
+    opened = [label for label, _, _ in sockets.values()]
+    return replace(settings, profile=choose_profile(settings.profile, plan, opened))
+
+
+def _service(settings: UnitSettings, sockets: Sequence[str]) -> str:
     name = settings.package
     requires = f"Requires={' '.join(sockets)}\nAfter={' '.join(sockets)}\n" if sockets else ""
     also = f"Also={' '.join(sockets)}\n" if sockets else ""
@@ -123,8 +133,8 @@ ConfigurationDirectory={name}
 WorkingDirectory=%S/{name}
 UMask=0077
 {_credentials(settings)}
-# what it may see and do: profile {profile}
-{sandbox(profile, allow_jit=settings.allow_jit)}
+# what it may see and do: profile {settings.profile}
+{sandbox(settings.profile, allow_jit=settings.allow_jit)}
 [Install]
 WantedBy=multi-user.target
 {also}"""

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from taphouse.cli.shipping.launcher import launcher_text
 from taphouse.cli.shipping.owncode import own_modules
@@ -21,6 +21,7 @@ from taphouse.cli.shipping.seed import shipped_seed
 from taphouse.cli.version import version
 from taphouse.errors import ConfigurationError, UsageError
 from taphouse.packaging import (
+    Elf,
     Environment,
     Part,
     PartsSource,
@@ -50,6 +51,7 @@ class Contents(Value, kw_only=True):
         depends: Debian packages it needs, as relations.
         architecture: Debian's name of the machine, or ``all``.
         epoch: when the tap was made, seconds since 1970.
+        compiled: files of the tree that are compiled, by path.
         credentials: names of the secrets that a service manager has to hand over.
     """
 
@@ -61,6 +63,7 @@ class Contents(Value, kw_only=True):
     depends: tuple[str, ...]
     architecture: str
     epoch: int
+    compiled: Mapping[str, Elf]
     credentials: tuple[str, ...] = ()
 
 
@@ -118,6 +121,7 @@ def add_contents(
         depends=(depends, *standard_dependencies(probe.standard), *library_dependencies(files)),
         architecture=architecture_of(files),
         epoch=epoch_of(info) if epoch is None else epoch,
+        compiled=files,
         credentials=probe.credentials,
     )
     tree.add_file(f"{folder}/manifest.json", _manifest(tree, folder, contents, seed, [*allowed, *own]))

@@ -15,8 +15,10 @@ from typing import BinaryIO, Final, Protocol
 
 from taphouse.cli.shipping.contents import Contents, add_contents
 from taphouse.cli.shipping.debianbase import debian_base
-from taphouse.cli.shipping.debpackage import check_tree, refuse_account
-from taphouse.errors import ConfigurationError, UsageError
+from taphouse.cli.shipping.launcher import command_words
+from taphouse.cli.shipping.outputs import check_output, output_path
+from taphouse.cli.shipping.packagetree import check_tree, refuse_account
+from taphouse.errors import ConfigurationError
 from taphouse.packaging import (
     BaseImage,
     Blob,
@@ -151,6 +153,8 @@ def make_image(order: ImageOrder, source: PartsSource) -> Image:
     reference = check_reference(order.reference or default_reference(order.package, order.version))
     layout = Layout(order.base) if order.base else None
     refuse_account(info)
+    inputs = [order.tap, order.base]
+    check_output(order.output, inputs)
     tree = Tree()
     contents = add_contents(
         tree,
@@ -171,7 +175,8 @@ def make_image(order: ImageOrder, source: PartsSource) -> Image:
     _add_words(tree, order, contents, packages)
     architecture = oci_architecture(contents.architecture) or image.architecture
     settings = _settings(order, contents, image, reference, architecture, interpreter)
-    path = _output_path(order, architecture)
+    name = f"{order.package}_{without_epoch(order.version)}_{architecture}.oci.tar"
+    path = output_path(order.output, name, inputs)
     digest = write_image(
         path,
         settings,
@@ -191,18 +196,6 @@ def make_image(order: ImageOrder, source: PartsSource) -> Image:
         settings.ports,
         (*unreachable(info.plan), *_low(settings.ports)),
     )
-
-
-def _output_path(order: ImageOrder, architecture: str) -> str:
-    name = f"{order.package}_{without_epoch(order.version)}_{architecture}.oci.tar"
-    if order.output == ".":
-        return name
-    is_folder = os.path.isdir(order.output) or order.output.endswith("/")
-    path = os.path.join(order.output, name) if is_folder else order.output
-    for read in (order.tap, order.base):
-        if os.path.exists(path) and os.path.exists(read) and os.path.samefile(path, read):
-            raise UsageError(f"{path} is what the image is made of", cure="name another file (-o)")
-    return path
 
 
 def _package(order: ImageOrder, info: TapInfo) -> str:
@@ -238,7 +231,7 @@ def _blocks(base: _Base, blob: Blob) -> Iterator[bytes]:
 
 def _add_command(tree: Tree, package: str, interpreter: str) -> None:
     """Add the command for `docker exec`; an image need not have a shell."""
-    words = [interpreter, "-ISB", f"/usr/lib/{package}"]
+    words = [*command_words(package, interpreter)]
     text = f"""\
 #!{interpreter} -ISB
 import os
@@ -294,7 +287,7 @@ def _settings(
     interpreter: str,
 ) -> ImageSettings:
     package, home = order.package, f"/usr/lib/{order.package}"
-    command = (interpreter, "-ISB", home)
+    command = command_words(package, interpreter)
     # Where engines put what they are asked to keep secret.
     secrets = {"CREDENTIALS_DIRECTORY": "/run/secrets"} if contents.credentials else {}
     labels = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from taphouse.cli.shipping.image import USER, Image
+from taphouse.cli.shipping.sizes import megabytes
 
 __all__ = ["report"]
 
@@ -17,7 +18,7 @@ def report(image: Image) -> Iterator[str]:
     contents = image.contents
     name = contents.package
     base = f"{image.base}, with {len(image.packages)} Debian packages" if image.packages else image.base
-    yield f"{image.path}: {image.reference} for {image.architecture}, {image.size / 1e6:.1f} MB"
+    yield f"{image.path}: {image.reference} for {image.architecture}, {megabytes(image.size)}"
     yield f"  digest    {image.digest}"
     yield f"  base      {base}"
     yield f"  brings    {', '.join(f'{part.name} {part.version}' for part in contents.parts)}"

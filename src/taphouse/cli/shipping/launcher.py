@@ -5,11 +5,11 @@ It must never do more: what a package can do is in `taphouse.cli.packaged`.
 
 from __future__ import annotations
 
-__all__ = ["command_text", "launcher_text"]
+__all__ = ["command_text", "command_words", "launcher_text"]
 
 
 def launcher_text(package: str) -> str:
-    """Return ``__main__.py`` of ``/usr/lib/PACKAGE``, for ``python3 -ISB /usr/lib/PACKAGE``.
+    """Return ``__main__.py`` of ``/usr/lib/PACKAGE``, which `command_words` call.
 
     Python's own modules come first on the path, so that nothing in the package takes their place.
     """
@@ -30,4 +30,13 @@ sys.exit(main(HERE, "{package}"))
 
 def command_text(package: str, interpreter: str) -> str:
     """Return ``/usr/sbin/PACKAGE``; nothing in the caller's environment changes what it imports."""
-    return f'#!/bin/sh\nexec {interpreter} -ISB /usr/lib/{package} "$@"\n'
+    return f'#!/bin/sh\nexec {" ".join(command_words(package, interpreter))} "$@"\n'
+
+
+def command_words(package: str, interpreter: str) -> tuple[str, ...]:
+    """Return how the server of a package is called, before its verb.
+
+    ``-I`` and ``-S``: nothing of the caller's or the machine's gets on the path; ``-B``: no byte code is
+    written where the package manager knows each file.
+    """
+    return (interpreter, "-ISB", f"/usr/lib/{package}")

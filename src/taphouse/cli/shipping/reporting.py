@@ -13,9 +13,11 @@ import tempfile
 from collections.abc import Iterator
 
 from taphouse.cli.shipping.debpackage import MadeDeb
+from taphouse.cli.shipping.packagetree import PackageTree
+from taphouse.cli.shipping.sizes import megabytes
 from taphouse.errors import ConfigurationError
 
-__all__ = ["exposure_of", "lint", "report"]
+__all__ = ["lint", "report"]
 
 _PATIENCE_S = 600.0
 _UNITS = "usr/lib/systemd/system"
@@ -28,36 +30,37 @@ def report(made: MadeDeb, *, written: bool) -> Iterator[str]:
         made: the package.
         written: whether there is a file.
     """
-    about, contents, name = made.about, made.contents, made.about.name
-    files = [path for path, node in made.tree if node.is_file]
-    installed = sum(node.size for _, node in made.tree)
-    size = f"{_megabytes(os.path.getsize(made.path))}, " if written else "not written, "
+    package = made.package
+    about, contents, name = package.about, package.contents, package.about.name
+    files = [path for path, node in package.tree if node.is_file]
+    installed = sum(node.size for _, node in package.tree)
+    size = f"{megabytes(os.path.getsize(made.path))}, " if written else "not written, "
     yield (
         f"{made.path}: {name} {about.version} for {contents.architecture}, {size}"
-        f"{_megabytes(installed)} installed, {len(files)} files"
+        f"{megabytes(installed)} installed, {len(files)} files"
     )
-    yield _row("needs", ", ".join(made.depends))
+    yield _row("needs", ", ".join(package.depends))
     yield _row("brings", ", ".join(f"{part.name} {part.version}" for part in about.parts))
     own = sorted({path.split("/")[4] for path in files if path.startswith(f"usr/lib/{name}/app/")})
     if own:
         yield _row("app", ", ".join(own))
     yield _row("files", f"/usr/lib/{name}, /usr/sbin/{name}, /etc/{name}/{name}.conf")
-    yield _row("units", ", ".join(made.units))
+    yield _row("units", ", ".join(package.units))
     labels = [str(entry.get("label")) for entry in contents.info.plan.get("listeners") or ()]
     yield _row("serves", ", ".join(labels) or "nothing: it listens nowhere")
-    account = f"user {made.account}" if made.account else "an account that systemd makes"
-    yield _row("runs as", f"{account}, profile {_profile(made)}, {exposure_of(made)}")
+    account = f"user {package.upkeep.account}" if package.upkeep.account else "an account that systemd makes"
+    yield _row("runs as", f"{account}, profile {package.profile}, {_exposure_of(package)}")
     yield "next:"
     yield from (f"  {line}" for line in _next(made))
 
 
-def exposure_of(made: MadeDeb) -> str:
+def _exposure_of(package: PackageTree) -> str:
     """Return what systemd thinks of how much the service may do, 0 to 10, or why that is not known."""
-    service = f"{made.about.name}.service"
+    service = f"{package.about.name}.service"
     with tempfile.TemporaryDirectory(prefix="taphouse-") as folder:
         path = os.path.join(folder, service)
         with open(path, "w", encoding="utf-8") as file:
-            file.write(made.units[service])
+            file.write(package.units[service])
         said = _ask("systemd-analyze", "security", "--offline=true", "--no-pager", path)
     match = re.search(r"exposure level for \S+: ([0-9.]+) (\S+)", said or "")
     if match is None:
@@ -74,7 +77,7 @@ def lint(made: MadeDeb) -> Iterator[str]:
     faults = 0
     with tempfile.TemporaryDirectory(prefix="taphouse-") as folder:
         paths = []
-        for unit, text in made.units.items():
+        for unit, text in made.package.units.items():
             paths.append(os.path.join(folder, unit))
             with open(paths[-1], "w", encoding="utf-8") as file:
                 # What it starts is not installed here.
@@ -96,13 +99,13 @@ def lint(made: MadeDeb) -> Iterator[str]:
 
 
 def _next(made: MadeDeb) -> Iterator[str]:
-    name = made.about.name
+    name = made.package.about.name
     path = made.path if "/" in made.path else f"./{made.path}"
     commands = [
         # Before the rest: without it the server does not start.
         *(
             (f"sudo install -D -m 600 FILE /etc/credstore/{name}.{secret}", f"hand over the secret {secret}")
-            for secret in made.contents.credentials
+            for secret in made.package.contents.credentials
         ),
         (f"sudo apt-get install {path}", "install it; it serves at once"),
         (f"systemctl status {name}", "whether it runs, and its last messages"),
@@ -113,11 +116,6 @@ def _next(made: MadeDeb) -> Iterator[str]:
     width = max(len(command) for command, _ in commands)
     for command, words in commands:
         yield f"{command:<{width}}  {words}"
-
-
-def _profile(made: MadeDeb) -> str:
-    match = re.search(r"profile (\w+)", made.units[f"{made.about.name}.service"])
-    return match[1] if match else "none"
 
 
 def _ask(*command: str) -> str | None:
@@ -141,7 +139,3 @@ def _ask(*command: str) -> str | None:
 
 def _row(title: str, text: str) -> str:
     return f"  {title:<8} {text}"
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from typing import Final
 
+from taphouse.cli.shipping.sizes import megabytes
 from taphouse.errors import ConfigurationError
 from taphouse.packaging import Elf, Part, PartsSource, Tree, architecture_of, compiled_files, read_elf
 
@@ -64,7 +65,7 @@ class Stripping:
         """Return lines that say what was saved, and which files were kept as they were."""
         if not self.stripped and not self.kept:
             return ["nothing was stripped: no compiled file has symbols"]
-        lines = [f"stripped {len(self.stripped)} files, {self.saved_bytes / 1e6:.1f} MB less"]
+        lines = [f"stripped {len(self.stripped)} files, {megabytes(self.saved_bytes)} less"]
         return lines + [f"kept {path} with its symbols: {why}" for path, why in self.kept.items()]
 
     def _strip(self, tree: Tree, path: str, elf: Elf) -> None:

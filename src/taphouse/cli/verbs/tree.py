@@ -6,6 +6,7 @@ It must never do more than turn options into what `taphouse.cli.shipping` makes.
 from __future__ import annotations
 
 from taphouse.cli.options import add_allow_module
+from taphouse.cli.output import say
 from taphouse.cli.parsing import Parser
 from taphouse.cli.shipping.sourceoptions import add_source_options, source_options
 from taphouse.cli.tap2deb import add_service, add_words, epoch_argument, order
@@ -57,17 +58,20 @@ def run(arguments: list[str]) -> int:
     """Write the tree that ``arguments`` describe."""
     options = make_parser().parse(arguments)
 
-    from taphouse.cli.shipping.debpackage import make_deb
+    from taphouse.cli.shipping.packagetree import grow_tree, plan_tree
     from taphouse.cli.shipping.plaintree import write_tree
+    from taphouse.cli.shipping.sizes import megabytes
     from taphouse.cli.shipping.sourcing import choose_source
 
     sourced = choose_source(source_options(options))
-    made = make_deb(order(options, python=sourced.python, output=".", writes=False), sourced.source)
+    made = grow_tree(plan_tree(order(options, python=sourced.python)), sourced.source)
     write_tree(options.output, made.tree, made.contents.epoch, replace=options.force)
     files = [node for _, node in made.tree if node.is_file]
-    size = sum(node.size for node in files) / 1e6
-    print(f"{options.output}: {made.about.name} {made.about.version}, {len(files)} files, {size:.1f} MB")
+    size = megabytes(sum(node.size for node in files))
+    print(f"{options.output}: {made.about.name} {made.about.version}, {len(files)} files, {size}")
     print(f"  needs   {', '.join(made.depends)}")
-    if made.account:
-        print(f"  account /usr/lib/sysusers.d/{made.about.name}.conf makes {made.account}")
+    for note in sourced.notes():
+        say("tap tree", note)
+    if made.upkeep.account:
+        print(f"  account /usr/lib/sysusers.d/{made.about.name}.conf makes {made.upkeep.account}")
     return 0
