@@ -91,6 +91,15 @@ def go_on(path: Path) -> Running:
     return Running(store, thaw(store, find))
 
 
+def leave_state(folder: Path) -> Path:
+    """Return a state alone, as a server left it in whose second epoch a table was changed."""
+    running = begin(folder, n=1, table={k: [k] for k in range(2000)})
+    running.root.table[7] = "changed"
+    running.stop()
+    (folder / "tested-start.tap").unlink()
+    return folder / "tested-shutdown.tap"
+
+
 def difference(left: Any, right: Any) -> str:
     """Return where two object graphs differ: in type, value, order or identity; "" if nowhere.
 

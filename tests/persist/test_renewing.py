@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tapwork import PLAN, begin, find, go_on
+from tapwork import PLAN, begin, find, go_on, leave_state
 
 from taphouse.errors import CannotCreateError, InternalError, StorageError, TaphouseError
 from taphouse.persist import (
@@ -28,11 +28,7 @@ from taphouse.persist import (
 
 @pytest.fixture
 def tap(tmp_path: Path) -> Path:
-    running = begin(tmp_path, n=1, table={k: [k] for k in range(2000)})
-    running.root.table[7] = "changed"
-    running.stop()
-    (tmp_path / "tested-start.tap").unlink()
-    return tmp_path / "tested-shutdown.tap"
+    return leave_state(tmp_path)
 
 
 @contextmanager
