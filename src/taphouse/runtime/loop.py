@@ -210,6 +210,8 @@ def _make_uvloop() -> asyncio.AbstractEventLoop:
         class UvLoop(_Passage, uvloop.Loop):  # type: ignore[misc]  # its stubs and asyncio's disagree
             """uvloop with our transports."""
 
+            accepts_one = True
+
         _uvloop_class = UvLoop
     return _uvloop_class()
 

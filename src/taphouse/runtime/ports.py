@@ -14,6 +14,7 @@ from contextvars import Context
 from typing import Any
 
 from taphouse.app import DatagramProtocol, Protocol
+from taphouse.runtime.accepting import accept_on
 from taphouse.runtime.binding import Address, Bound
 from taphouse.runtime.connection import Connection, Owner
 from taphouse.runtime.crowd import Crowd
@@ -26,10 +27,6 @@ __all__ = ["CrowdOwner", "Port", "UdpPort", "open_port"]
 
 _log = logging.getLogger("taphouse.runtime")
 _BACKLOG_TURNS = 1000
-
-# asyncio takes its ``backlog`` for the number of accept(2) calls at once as well, and out of
-# descriptors it reports each of them, and tries each again after a second.
-_ACCEPT_AT_ONCE = 32
 _TURNS_TO_BEGIN = 5  # asyncio needs three from accept(2) to connection_made
 
 
@@ -96,17 +93,12 @@ class Port(CrowdOwner):
         """Begin to accept; until now connections waited in the backlog."""
         self.is_accepting = True
         for sock in self.bound.sockets:
-            arguments: dict[str, Any] = {"sock": sock, "backlog": _ACCEPT_AT_ONCE}
+            tls: dict[str, Any] = {}
             if self.bound.tls is not None:
-                arguments.update(ssl=self.bound.tls, ssl_handshake_timeout=tls_handshake_s or None)
-            is_unix = self.bound.key[0] == "unix"
-            create = loop.create_unix_server if is_unix else loop.create_server
-            if is_unix and sys.version_info >= (3, 13):
-                arguments["cleanup_socket"] = False  # `Bound` knows whose path it is
+                tls.update(ssl=self.bound.tls, ssl_handshake_timeout=tls_handshake_s or None)
+            accepting = accept_on(loop, self._make, sock, self.bound.backlog, **tls)
             # In a fresh context: what a client causes is not what the runtime does.
-            task = loop.create_task(create(self._make, **arguments), context=Context())
-            self._servers.append(await task)
-            sock.listen(self.bound.backlog)  # the loop has set it to the number above
+            self._servers += await loop.create_task(accepting, context=Context())
 
     def admit(self, connection: Connection) -> asyncio.BaseProtocol | None:
         """Let the connection in, unless there are too many."""
