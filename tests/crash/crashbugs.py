@@ -152,6 +152,12 @@ db.execute("PRAGMA synchronous=OFF")
         for cid, record in changes.classes.items():
 """,
     ),
+    "clears_too_much": Bug(
+        "With the epochs that are folded the journal loses the next one.",
+        "persist/folding.py",
+        'db.execute("DELETE FROM journal WHERE epoch <= ?", (last,))',
+        'db.execute("DELETE FROM journal WHERE epoch <= ?", (last + 1,))',
+    ),
     "chain_not_updated": Bug(
         "Each epoch is chained to the first ones of its session.",
         STORE,

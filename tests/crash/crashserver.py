@@ -14,13 +14,14 @@ import os
 import sys
 from typing import Any
 
-from taphouse.persist import store
+from taphouse.persist import folding, store
 from taphouse.runtime import tidying, writer
 
 WHERE = "thread" if os.environ["CRASHSERVER_MODE"] in ("thread", "httpx") else "inline"
 SETTINGS: dict[Any, dict[str, Any]] = {
     store: {"FOLD_BYTES": 2000, "CHECKPOINT_PAGES": 60, "RESERVE_BYTES": 128 << 10, "FOLD_SLICE": 2},
     tidying: {"_AFTER_S": 0.01, "_AGAIN_S": 0.001},
+    folding: {"CLEAR_ROWS": 4},
     writer: {"FORCED_PATH": WHERE},
 }
 """Folds in many slices, a WAL that is moved often and outgrows its reserve."""

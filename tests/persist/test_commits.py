@@ -79,6 +79,7 @@ def test_a_kill_between_any_two_slices_of_a_fold_loses_and_doubles_nothing(
 ) -> None:
     """Pages, chunks and deltas are half folded; each stop in between thaws to the same state."""
     monkeypatch.setattr("taphouse.persist.store.FOLD_SLICE", 1)
+    monkeypatch.setattr("taphouse.persist.folding.CLEAR_ROWS", 1)
     running = begin(
         tmp_path,
         nodes=[tapmodels.Node() for _ in range(400)],

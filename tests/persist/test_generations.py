@@ -37,6 +37,7 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "freezer._SLICE_BYTES": 60,
         "folding.DELTA_BYTES": 80,
         "folding.DROP_ROWS": 2,
+        "folding.CLEAR_ROWS": 2,
         "store.FOLD_SLICE": 2,
         "store.FOLD_BYTES": 300,
     }.items():

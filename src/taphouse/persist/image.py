@@ -43,6 +43,7 @@ class Image(Value, frozen=False):
         chunks: oid -> number -> chunk, as folded.
         deltas: oid -> (epoch, operations), as folded.
         journal: (number, epoch, link, bytes in the journal) not folded yet, oldest first.
+        has_leftovers: the journal still has epochs that are folded, for the next fold to remove.
         late: oid -> chunks and operations in the journal, once they are asked for.
     """
 
@@ -53,6 +54,7 @@ class Image(Value, frozen=False):
     chunks: dict[int, dict[int, bytes]] = field(default_factory=dict)
     deltas: dict[int, list[tuple[int, bytes]]] = field(default_factory=dict)
     journal: list[tuple[int, Epoch, bytes, int]] = field(default_factory=list)
+    has_leftovers: bool = False
     late: dict[int, tuple[dict[int, bytes], list[tuple[int, bytes]]]] | None = None
 
     @property
@@ -244,20 +246,31 @@ def read_image(db: sqlite3.Connection, path: Path, limit: int) -> Image:
 
 
 def _read_journal(reader: _Reader, image: Image) -> None:
-    number, link = image.meta.epoch, image.meta.chain
+    folded = image.meta.epoch
+    number, link = folded, image.meta.chain
+    is_first = True
     for epoch, data, chain in reader.rows("journal", "epoch, data, chain", (int, bytes, bytes)):
         with damage_as_tap_error(reader.path, f"journal row {epoch}"):
-            number += 1
-            if epoch != number:
-                raise CodecError(f"epoch {number} is missing")
-            link = chain_sum(link, epoch, data)
-            if link != chain:
+            if is_first and epoch <= folded:
+                image.has_leftovers = True
+                number, link = epoch, chain  # what this one was chained to is removed already
+            else:
+                number += 1
+                if epoch != number:
+                    raise CodecError(f"epoch {number} is missing")
+                link = chain_sum(link, epoch, data)
+            is_first = False
+            if link != chain or (number == folded and link != image.meta.chain):
                 raise CodecError("the chain is broken")
+            if number <= folded:
+                continue
             parsed = Epoch.unpack(data)
             for cid, record in parsed.classes.items():
                 if image.classes.setdefault(cid, record) != record:
                     raise CodecError(f"class {cid} is there twice")
             image.journal.append((epoch, parsed, link, len(data)))
+    if number < folded:
+        raise TapError(f"epoch {number + 1} is missing", path=str(reader.path), where=f"journal row {number}")
     for pid, page in image.pages.items():
         if not 0 <= page.epoch <= number or pid < 0:
             raise TapError(f"epoch {page.epoch} never was", path=str(reader.path), where=f"page row {pid}")

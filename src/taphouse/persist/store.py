@@ -84,7 +84,7 @@ class SqliteStore:
         self._epoch, self._chain = image.epoch, image.chain
         self._classes = dict(image.classes)
         self._mark = image.mark
-        self._folder = Folder(image.meta)
+        self._folder = Folder(image.meta, has_leftovers=image.has_leftovers)
         for oid in (*image.chunks, *image.deltas):
             self._folder.add_big(oid)
         for number, epoch, link, size in image.journal:
