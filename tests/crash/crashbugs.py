@@ -153,10 +153,11 @@ db.execute("PRAGMA synchronous=OFF")
 """,
     ),
     "clears_too_much": Bug(
-        "With the epochs that are folded the journal loses the next one.",
+        "With the epochs that are folded the journal loses those that came since.",
         "persist/folding.py",
-        'db.execute("DELETE FROM journal WHERE epoch <= ?", (last,))',
-        'db.execute("DELETE FROM journal WHERE epoch <= ?", (last + 1,))',
+        "            (self.meta.epoch, CLEAR_ROWS),\n",
+        "            (1 << 62, CLEAR_ROWS),\n",
+        mode="clearing",
     ),
     "chain_not_updated": Bug(
         "Each epoch is chained to the first ones of its session.",

@@ -65,8 +65,9 @@ class Run:
     """One trace.
 
     Args:
-        mode: ``inline``, ``thread`` (commits on the writer's thread), ``plain`` (inline, with a plain object
-            two levels deep) or ``httpx`` (on the thread, and requests leave through httpx).
+        mode: ``inline``, ``clearing`` (inline, and what is folded leaves the journal one by one), ``thread``
+            (commits on the writer's thread), ``plain`` (inline, with a plain object two levels deep) or
+            ``httpx`` (on the thread, and requests leave through httpx).
         loads: one for each life of the server.
         reactor: ``uvloop`` or ``asyncio``.
         source: what is first on the path; None for the checkout.

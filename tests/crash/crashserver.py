@@ -15,16 +15,20 @@ import sys
 from typing import Any
 
 from taphouse.persist import folding, store
+from taphouse.persist.schema import PAGE_SIZE
 from taphouse.runtime import tidying, writer
 
-WHERE = "thread" if os.environ["CRASHSERVER_MODE"] in ("thread", "httpx") else "inline"
+MODE = os.environ["CRASHSERVER_MODE"]
+WHERE = "thread" if MODE in ("thread", "httpx") else "inline"
 SETTINGS: dict[Any, dict[str, Any]] = {
-    store: {"FOLD_BYTES": 2000, "CHECKPOINT_PAGES": 60, "RESERVE_BYTES": 128 << 10, "FOLD_SLICE": 2},
+    store: {"FOLD_BYTES": 600, "CHECKPOINT_PAGES": 60, "RESERVE_BYTES": 128 << 10, "FOLD_SLICE": 2},
     tidying: {"_AFTER_S": 0.01, "_AGAIN_S": 0.001},
-    folding: {"CLEAR_ROWS": 4},
     writer: {"FORCED_PATH": WHERE},
 }
 """Folds in many slices, a WAL that is moved often and outgrows its reserve."""
+if MODE == "clearing":  # what is folded is written in a slice, and then leaves the journal one by one
+    SETTINGS[store]["FOLD_SLICE"] = 40
+    SETTINGS[folding] = {"_ROW_BYTES": 40 * PAGE_SIZE}
 
 
 def settle() -> None:

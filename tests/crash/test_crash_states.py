@@ -35,11 +35,12 @@ RUNS = [
     ("thread", "asyncio"),
     ("plain", "uvloop"),
     ("httpx", "uvloop"),
+    ("clearing", "uvloop"),
     ("thread", "uvloop"),
     ("httpx", "asyncio"),
 ]
 """Commits on the loop, on the writer's thread; with plain objects two levels deep, which only comparing
-shows; with requests that leave through httpx."""
+shows; with requests that leave through httpx; with a journal that is cleared one by one."""
 
 KILLED = signal.SIGKILL
 
@@ -132,7 +133,7 @@ def test_the_tracer_outlives_signals_that_come_in_the_middle_of_a_record(tracer:
     assert names.count("hurried.tap") >= 5_000
 
 
-@pytest.mark.parametrize(("mode", "reactor"), RUNS[:4])
+@pytest.mark.parametrize(("mode", "reactor"), RUNS[:5])
 def test_whatever_was_said_is_in_every_state_a_power_cut_may_leave(
     mode: str, reactor: str, tracer: Path, log: Path, seed: int
 ) -> None:
