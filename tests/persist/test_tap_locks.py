@@ -15,7 +15,7 @@ import pytest
 from tapwork import PLAN, begin, root_with
 
 from taphouse.errors import AlreadyRunningError, CannotCreateError
-from taphouse.persist import TapLock, write_seed
+from taphouse.persist import TapLock, locks, write_seed
 from taphouse.persist.locks import lock_path
 
 HOLD = """
@@ -73,6 +73,34 @@ def test_the_owner_is_named_and_not_another_who_waits_for_it(tmp_path: Path) -> 
     write_seed(path, root_with(n=1), PLAN)
     (tmp_path / "other").mkdir()
     os.link(path, tmp_path / "other" / "hard.tap")
+    with held_elsewhere(tmp_path / "other" / "hard.tap") as owner:
+        lock_path(path).touch()
+        with lock_path(path).open() as waiting:
+            fcntl.flock(waiting, fcntl.LOCK_EX)
+            with pytest.raises(AlreadyRunningError, match=f"process {owner.pid} uses it"):
+                TapLock(path).acquire(0)
+
+
+@pytest.mark.process
+def test_the_owner_is_named_though_the_kernel_left_it_out_of_a_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``/proc/locks`` comes page by page, and a line is lost when another goes between two pages."""
+    path = tmp_path / "one.tap"
+    write_seed(path, root_with(n=1), PLAN)
+    (tmp_path / "other").mkdir()
+    os.link(path, tmp_path / "other" / "hard.tap")
+    status = path.stat()
+    whole = locks._read_holders
+    looks = iter([True, True, False])
+
+    def look() -> dict[tuple[int, int], int]:
+        holders = whole()
+        if next(looks):
+            del holders[status.st_dev, status.st_ino]
+        return holders
+
+    monkeypatch.setattr(locks, "_read_holders", look)
     with held_elsewhere(tmp_path / "other" / "hard.tap") as owner:
         lock_path(path).touch()
         with lock_path(path).open() as waiting:

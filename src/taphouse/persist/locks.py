@@ -35,8 +35,8 @@ __all__ = [
 ]
 
 _POLL_S: Final = 0.02
-_LOOKS: Final = 5
-"""How often the list of locks is read before the holder is called unknown."""
+_LOOKS: Final = 10
+"""How often the list of locks is read before an inode is believed to have no holder."""
 
 _created: dict[Path, int] = {}
 """Locks of taps that this process created, by path: their inode had no name when the lock was asked for."""
@@ -195,12 +195,12 @@ def _holder(inodes: list[tuple[int, int]]) -> str:
 
 def _holder_pid(inodes: list[tuple[int, int]]) -> int:
     # The kernel hands the list out a page at a time; what is locked or let go between two pages shifts
-    # the rest, so a line may be left out: look again before saying that nobody is there.
-    for _ in range(_LOOKS):
-        holders = _read_holders()
-        for inode in inodes:
-            if holders.get(inode):
-                return holders[inode]
+    # the rest, so a line may be left out.  Only when several looks found nobody on the first inode is the
+    # next one asked: its holder may be another one who waits.
+    for inode in inodes:
+        for _ in range(_LOOKS):
+            if pid := _read_holders().get(inode):
+                return pid
     return 0
 
 
