@@ -45,6 +45,22 @@ def held_elsewhere(path: Path) -> Iterator[subprocess.Popen[str]]:
         process.stdout.close()
 
 
+@contextmanager
+def owned_by_one_and_asked_for_by_another(path: Path) -> Iterator[int]:
+    """Let another process own ``path`` by another name; this one holds the file beside it, as who waits does.
+
+    Yields the owner's process id.
+    """
+    write_seed(path, root_with(n=1), PLAN)
+    (path.parent / "other").mkdir()
+    os.link(path, path.parent / "other" / "hard.tap")
+    with held_elsewhere(path.parent / "other" / "hard.tap") as owner:
+        lock_path(path).touch()
+        with lock_path(path).open() as waiting:
+            fcntl.flock(waiting, fcntl.LOCK_EX)
+            yield owner.pid
+
+
 @pytest.mark.process
 def test_a_lock_is_met_under_every_name_of_the_tap(tmp_path: Path) -> None:
     """Hard link, symbolic link, another folder; the message names process, command and folder."""
@@ -70,15 +86,11 @@ def test_a_lock_is_met_under_every_name_of_the_tap(tmp_path: Path) -> None:
 def test_the_owner_is_named_and_not_another_who_waits_for_it(tmp_path: Path) -> None:
     """Who waits holds the file beside the tap for an instant; the tap's own inode says who owns it."""
     path = tmp_path / "one.tap"
-    write_seed(path, root_with(n=1), PLAN)
-    (tmp_path / "other").mkdir()
-    os.link(path, tmp_path / "other" / "hard.tap")
-    with held_elsewhere(tmp_path / "other" / "hard.tap") as owner:
-        lock_path(path).touch()
-        with lock_path(path).open() as waiting:
-            fcntl.flock(waiting, fcntl.LOCK_EX)
-            with pytest.raises(AlreadyRunningError, match=f"process {owner.pid} uses it"):
-                TapLock(path).acquire(0)
+    with (
+        owned_by_one_and_asked_for_by_another(path) as pid,
+        pytest.raises(AlreadyRunningError, match=f"process {pid} uses it"),
+    ):
+        TapLock(path).acquire(0)
 
 
 @pytest.mark.process
@@ -87,26 +99,22 @@ def test_the_owner_is_named_though_the_kernel_left_it_out_of_a_list(
 ) -> None:
     """``/proc/locks`` comes page by page, and a line is lost when another goes between two pages."""
     path = tmp_path / "one.tap"
-    write_seed(path, root_with(n=1), PLAN)
-    (tmp_path / "other").mkdir()
-    os.link(path, tmp_path / "other" / "hard.tap")
-    status = path.stat()
     whole = locks._read_holders
     looks = iter([True, True, False])
 
     def look() -> dict[tuple[int, int], int]:
         holders = whole()
         if next(looks):
+            status = path.stat()
             del holders[status.st_dev, status.st_ino]
         return holders
 
     monkeypatch.setattr(locks, "_read_holders", look)
-    with held_elsewhere(tmp_path / "other" / "hard.tap") as owner:
-        lock_path(path).touch()
-        with lock_path(path).open() as waiting:
-            fcntl.flock(waiting, fcntl.LOCK_EX)
-            with pytest.raises(AlreadyRunningError, match=f"process {owner.pid} uses it"):
-                TapLock(path).acquire(0)
+    with (
+        owned_by_one_and_asked_for_by_another(path) as pid,
+        pytest.raises(AlreadyRunningError, match=f"process {pid} uses it"),
+    ):
+        TapLock(path).acquire(0)
 
 
 @pytest.mark.process
