@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from playground import Playground
+
+# Properties are tried with the same examples in each run, however busy the machine is; other ones are
+# what `./run soak` is for.
+settings.register_profile(
+    "taphouse",
+    deadline=None,
+    derandomize="TAPHOUSE_KILL_ROUNDS" not in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("taphouse")
 
 
 @pytest.fixture
