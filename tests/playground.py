@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -60,14 +60,18 @@ def _open_to_all(path: Path) -> bool:
     return all(folder.stat().st_mode & 0o005 == 0o005 for folder in (path, *path.parents))
 
 
-def _end(pid: int) -> None:
-    """Kill a process that need not be our child, and wait until its ports and files are let go of."""
+def _end(pid: int, how: signal.Signals = signal.SIGKILL) -> bool:
+    """Signal a process that need not be our child, and wait until its ports and files are let go of.
+
+    Returns:
+        Whether it has ended.
+    """
     process = os.pidfd_open(pid)
     try:
-        signal.pidfd_send_signal(process, signal.SIGKILL)
-        gone = select.poll()
+        signal.pidfd_send_signal(process, how)
+        gone = select.poll()  # select() takes no descriptor beyond 1023
         gone.register(process, select.POLLIN)
-        assert gone.poll(PATIENCE_S * 1000), f"process {pid} does not end"
+        return bool(gone.poll(PATIENCE_S * 1000))
     finally:
         os.close(process)
 
@@ -76,7 +80,8 @@ class Playground:
     """A fresh folder, and the commands typed in it.
 
     Ports written in programs and commands (8123, 8813, ...) are replaced by free ones, the same all
-    over: ``port(8123)`` says by which.
+    over: ``port(8123)`` says by which.  A word of a command that is given as a number stays what it is: a
+    process may well have the id 8123.
     """
 
     WRITTEN_PORTS = re.compile(r"\b8[0-9]{3}\b")
@@ -118,7 +123,10 @@ class Playground:
 
     def port(self, written: int) -> int:
         """Return the free port that stands for a port written in a text."""
-        return self._ports.setdefault(str(written), free_port())
+        name = str(written)
+        if name not in self._ports:  # one is promised for as long as this process lives: none in vain
+            self._ports[name] = free_port()
+        return self._ports[name]
 
     def share_port(self, written: int, other: Playground) -> None:
         """Let a written port be the one that it is in ``other``."""
@@ -127,6 +135,10 @@ class Playground:
     def with_free_ports(self, text: str) -> str:
         """Return ``text`` with each written port replaced."""
         return self.WRITTEN_PORTS.sub(lambda match: str(self.port(int(match[0]))), text)
+
+    def _words(self, command: Sequence[str | int]) -> list[str]:
+        """Return the words of a command, ports replaced in those that are text."""
+        return [str(word) if isinstance(word, int) else self.with_free_ports(word) for word in command]
 
     def write(self, name: str, text: str) -> Path:
         """Write a program with free ports; executable if it has a ``#!`` line."""
@@ -153,7 +165,7 @@ class Playground:
 
     def run(
         self,
-        *command: str,
+        *command: str | int,
         status: int | None = 0,
         stdin: str = "",
         environment: Mapping[str, str] | None = None,
@@ -162,15 +174,17 @@ class Playground:
         """Run a command to its end.
 
         Args:
-            command: its words; one word with blanks is a line for the shell.
+            command: its words; one word with blanks is a line for the shell, a number is no port.
             status: the exit status it has to have; ``None`` for any.
             stdin: what it reads.
             environment: more than ours.
             folder: where, inside of the playground.
         """
-        words = ["bash", "-c", command[0]] if len(command) == 1 and " " in command[0] else list(command)
+        words = self._words(command)
+        if len(words) == 1 and " " in words[0]:
+            words = ["bash", "-c", *words]
         done = subprocess.run(
-            [self.with_free_ports(word) for word in words],
+            words,
             cwd=self.folder / folder,
             env={**self.environment, **(environment or {})},
             input=stdin,
@@ -184,10 +198,10 @@ class Playground:
             raise AssertionError(f"{' '.join(words)}: status {done.returncode}, not {status}\n{said}")
         return done
 
-    def start(self, *command: str, folder: str = ".") -> subprocess.Popen[bytes]:
+    def start(self, *command: str | int, folder: str = ".") -> subprocess.Popen[bytes]:
         """Start a command that stays in the foreground; its output goes to one pipe."""
         child = subprocess.Popen(
-            [self.with_free_ports(word) for word in command],
+            self._words(command),
             cwd=self.folder / folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -212,13 +226,8 @@ class Playground:
 
     def kill(self, how: signal.Signals = signal.SIGTERM, pidfile: str = "twistd.pid") -> None:
         """Send a signal to a daemon and wait for its end."""
-        process = os.pidfd_open(self.pid(pidfile))
-        try:
-            signal.pidfd_send_signal(process, how)
-            if not select.select([process], [], [], PATIENCE_S)[0]:
-                raise AssertionError(f"still alive after {how.name}\n{self._log()}")
-        finally:
-            os.close(process)
+        if not _end(self.pid(pidfile), how):
+            raise AssertionError(f"still alive after {how.name}\n{self._log()}")
 
     def ask(self, written_port: int, question: bytes = b"", *, host: str = "127.0.0.1") -> bytes:
         """Connect once, say something, return all that is answered until the server hangs up."""
@@ -235,7 +244,7 @@ class Playground:
         """Say whether somebody listens on the port."""
         try:
             socket.create_connection(("127.0.0.1", self.port(written_port)), timeout=PATIENCE_S).close()
-        except ConnectionRefusedError:
+        except ConnectionError:  # reset, if it ends just now
             return False
         return True
 
@@ -302,9 +311,10 @@ class Playground:
 
     def close(self) -> None:
         """End what still runs, by process id, and remove the folder."""
-        for pid in self.running():
-            with suppress(ProcessLookupError):
-                _end(pid)
+        while found := self.running():  # again: one of them may just have started another
+            for pid in found:
+                with suppress(ProcessLookupError):
+                    assert _end(pid), f"process {pid} does not end"
         for child in self._children:
             with child:
                 child.kill()

@@ -106,15 +106,15 @@ class SmallDisk:
         self.outside, self.folder = folder, Path(f"/proc/{self._keeper.pid}/root{folder}")
         playground.wait_until((self.folder / "there").exists, "the disk")
 
-    def words(self, *command: str) -> list[str]:
+    def words(self, *command: str) -> list[str | int]:
         """Return the words that run a command there."""
-        enter = ["nsenter", "-t", str(self._keeper.pid), "-m", "-r"]
+        enter = ["nsenter", "-t", self._keeper.pid, "-m", "-r"]
         return [*enter, "sh", "-c", f'cd {self.outside} && exec "$@"', "sh", *command]
 
     def resize(self, size: str) -> None:
         """Make it another size."""
         line = f"mount -o remount,size={size} {self.outside}"
-        self.kv.playground.run("nsenter", "-t", str(self._keeper.pid), "-m", "-r", "sh", "-c", line)
+        self.kv.playground.run("nsenter", "-t", self._keeper.pid, "-m", "-r", "sh", "-c", line)
 
     def fill_up_to(self, free_bytes: int) -> None:
         """Let somebody else leave so much of it."""
@@ -185,7 +185,7 @@ def test_before_the_disk_is_full_nobody_new_is_let_in_and_then_the_server_stops_
     disk.fill_up_to(15 * MB)
     kv.playground.wait_until(lambda: not is_let_in(), "the door to be closed")
     assert client.incr("a") == 2
-    assert "kv: not ready" in kv.playground.run("tap", "status", str(child.pid)).stdout
+    assert "kv: not ready" in kv.playground.run("tap", "status", child.pid).stdout
     disk.fill_up_to(30 * MB)
     kv.playground.wait_until(is_let_in, "the door to be open")
     disk.fill_up_to(5 * MB)
