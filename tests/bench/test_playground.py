@@ -43,3 +43,11 @@ signal.pause()
     listed, place.running = place.running, lambda: listed()[:1]  # type: ignore[method-assign]
     place.close()
     assert listed() == []
+
+
+def test_what_a_command_says_of_a_slow_machine_is_nobodys_answer(playground: Playground) -> None:
+    lines = ("twistd: not ready after 1 s, becoming a daemon; waiting", "twistd: a.tap: no such file")
+    said = playground.run(
+        sys.executable, "-c", "import sys; sys.exit('\\n'.join(sys.argv[1:]))", *lines, status=1
+    )
+    assert said.stderr == f"{lines[1]}\n"
