@@ -12,14 +12,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bench.contestant import BenchError
 from bench.cores import on_cores
 
-START_LIMIT_S = 20.0
-STOP_LIMIT_S = 10.0
+START_LIMIT_S = 60.0
+STOP_LIMIT_S = 30.0
 # Between two tries to connect: a start takes 30 ms or more, a try costs 30 us of the load's core.
 POLL_S = 0.000_2
 
@@ -35,12 +35,13 @@ class Running:
 
         From ``schedstat`` (nanoseconds) where the kernel keeps it, else from ``stat`` (ticks of 10 ms).
         """
+        folder = Path(f"/proc/{self.pid}/task")
+        if not (folder / str(self.pid) / "schedstat").exists():
+            return self._ticks_s()
         used_ns = 0
-        for task in Path(f"/proc/{self.pid}/task").iterdir():
-            try:
+        for task in folder.iterdir():
+            with suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
                 used_ns += int((task / "schedstat").read_text().split()[0])
-            except FileNotFoundError:
-                return self._ticks_s()
         return used_ns / 1e9
 
     def _ticks_s(self) -> float:

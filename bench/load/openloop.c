@@ -25,7 +25,7 @@
 
 #include "histogram.h"
 
-#define SILENCE_NS 10000000000ull
+#define SILENCE_NS 30000000000ull
 #define WAITING 65536u /* requests of one connection without reply; more is a server that is overrun */
 #define KEYS 200u
 
@@ -211,7 +211,7 @@ int main(int count, char **arguments)
             break;
         if (open_requests && now - heard > SILENCE_NS) {
             errno = 0;
-            die(3, "no reply for 10 s");
+            die(3, "no reply for 30 s");
         }
         if (!open_requests)
             heard = now;

@@ -5,7 +5,8 @@
  * Each connection has one request in flight. A request carries its connection and sequence number in the first
  * 16 bytes and a pattern of both in the rest, so that a reply that belongs to another request, another
  * connection or an earlier moment does not pass. After the warm-up it prints the line "warm"; after the
- * measurement one JSON object. Exit: 0 measured, 1 usage, 2 wrong reply, 3 the server did not answer.
+ * measurement, which lasts until there is anything to count, one JSON object. Exit: 0 measured, 1 usage, 2 wrong
+ * reply, 3 the server did not answer.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,7 +22,7 @@
 
 #include "histogram.h"
 
-#define SILENCE_MS 5000
+#define SILENCE_MS 30000
 struct peer {
     int fd;
     uint64_t sequence, sent_ns;
@@ -129,7 +130,7 @@ int main(int count, char **arguments)
             continue;
         errno = 0;
         if (ready <= 0)
-            die(3, "no reply for 5 s");
+            die(3, "no reply for 30 s");
         now = now_ns();
         if (!warm && now >= warm_end) {
             warm = 1;
@@ -141,7 +142,7 @@ int main(int count, char **arguments)
             puts("warm");
             fflush(stdout);
         }
-        if (now >= end)
+        if (now >= end && done)
             break;
         for (i = 0; i < ready; i++) {
             struct peer *peer = events[i].data.ptr;

@@ -26,7 +26,7 @@
 #define CHUNK (256 * 1024)
 #define CHECKED 16
 #define MOST_STREAMS 1000
-#define SILENCE_MS 10000
+#define SILENCE_MS 30000
 
 struct end {
     int fd, is_source;
@@ -167,7 +167,7 @@ int main(int count, char **arguments)
             continue;
         errno = 0;
         if (ready <= 0)
-            die(3, "nothing arrived for 10 s");
+            die(3, "nothing arrived for 30 s");
         now = now_ns();
         if (!warm && now >= warm_end) {
             warm = 1;
@@ -178,7 +178,7 @@ int main(int count, char **arguments)
             puts("warm");
             fflush(stdout);
         }
-        if (now >= end)
+        if (now >= end && arrived)
             break;
         for (i = 0; i < ready; i++)
             if (events[i].data.ptr)
@@ -187,6 +187,6 @@ int main(int count, char **arguments)
                 accept_all(listener, poll_fd);
     }
     seconds = (double)(now - begin) / 1e9;
-    printf("{\"megabytes\": %.3f, \"seconds\": %.6f, \"load_cpu_s\": %.6f}\n", (double)arrived / 1e6, seconds, cpu_s() - cpu);
+    printf("{\"megabytes\": %.6f, \"seconds\": %.6f, \"load_cpu_s\": %.6f}\n", (double)arrived / 1e6, seconds, cpu_s() - cpu);
     return 0;
 }

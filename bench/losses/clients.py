@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 __all__ = ["Count", "Language", "Tally", "Hammering", "http", "resp", "take_one"]
 
 CLIENTS = 8
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True)

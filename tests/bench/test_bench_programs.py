@@ -22,6 +22,8 @@ from bench.rivals import ALWAYS, asked, contestant, kv, redis_server
 from bench.shared import Shared
 from bench.workshop import HERE, Workshop
 
+from playground import PATIENCE_S
+
 CSV = """\
 WARNING: Could not fetch server CONFIG
 "test","rps","avg_latency_ms","min_latency_ms","p50_latency_ms","p95_latency_ms","p99_latency_ms","max_latency_ms"
@@ -115,7 +117,7 @@ def counting():
     def run(value):
         def serve():
             client, _ = listener.accept()
-            with client, client.makefile("rb") as lines:
+            with client, client.makefile("rb") as lines, contextlib.suppress(OSError):
                 while lines.readline():
                     for _ in range(4):
                         lines.readline()
@@ -144,7 +146,7 @@ def test_counters_that_lack_an_answered_increment_fail_the_measurement(counting,
 @pytest.mark.process
 def test_a_server_that_is_not_asked_is_stopped(tmp_path):
     with subprocess.Popen(
-        [sys.executable, "-c", "import signal; signal.alarm(10); signal.pause()"]
+        [sys.executable, "-c", "import signal; signal.alarm(600); signal.pause()"]
     ) as process:
         try:
             stand = Stand(0, Running(process.pid), tmp_path, sleeps=True)
@@ -158,19 +160,14 @@ def test_a_server_that_is_not_asked_is_stopped(tmp_path):
 
 
 @pytest.mark.process
-def test_a_traced_program_leaves_a_line_for_each_sync(tmp_path):
+def test_a_traced_program_leaves_a_line_for_each_sync(tmp_path, playground):
     if (reason := why_no_tracing()) is not None:
         pytest.skip(reason)
     code = "import os; file = os.open('f', os.O_CREAT | os.O_WRONLY); [os.fsync(file) for _ in range(3)]"
     command = [*tracer(tmp_path / "syncs"), sys.executable, "-c", code]
     subprocess.run(command, cwd=tmp_path, check=True)
-    deadline = threading.Event()
-    for _ in range(500):
-        # The tracer is no child of ours: what it wrote may come after the end of the program.
-        if count_syncs((tmp_path / "syncs").read_text()) == 3:
-            return
-        deadline.wait(0.01)
-    pytest.fail((tmp_path / "syncs").read_text())
+    # The tracer is no child of ours: what it wrote may come after the end of the program.
+    playground.wait_until(lambda: count_syncs((tmp_path / "syncs").read_text()) == 3, "three syncs")
 
 
 @pytest.mark.process
@@ -233,7 +230,9 @@ def generator(tmp_path):
         program = Workshop(tmp_path).compiled(HERE / "load" / f"{name}.c")
         command = [str(program), str(server.port), *arguments]
         with contextlib.closing(server.listener):
-            return subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+            return subprocess.run(
+                command, capture_output=True, text=True, check=False, timeout=2 * PATIENCE_S
+            )
 
     return run
 
@@ -257,7 +256,7 @@ def test_connections_count_when_every_key_is_new(generator):
     ],
 )
 def test_a_key_that_is_wrong_or_old_fails_the_measurement(generator, said, complaint):
-    found = generator("connect", Answers(lambda: said), "2", "0.02", "0.2")
+    found = generator("connect", Answers(lambda: said), "2", "0.02", str(PATIENCE_S))
     assert found.returncode == 2
     assert complaint in found.stderr
 
@@ -285,7 +284,7 @@ def test_a_count_that_stands_still_fails_the_open_load(generator):
     def answer(request):
         return b":1\r\n" * request.count(b"late:")
 
-    found = generator("openloop", Answers(answer=answer), "1", "5000", "0.02", "0.2")
+    found = generator("openloop", Answers(answer=answer), "1", "500", "0.02", str(PATIENCE_S))
     assert found.returncode == 2
     assert "not one more than the last" in found.stderr
 
