@@ -11,7 +11,8 @@ import pytest
 from certificates import ENCRYPTED_KEY, OTHER_KEY
 
 from taphouse.errors import AddressError, ConfigurationError, NotPermittedError
-from taphouse.runtime import Sockets, bind_listener, bind_plan, binding
+from taphouse.runtime import Sockets, bind_listener, bind_plan, binding, holders
+from taphouse.runtime.holders import describe_port_holder
 
 pytestmark = pytest.mark.process
 
@@ -47,6 +48,25 @@ def test_a_busy_port_is_named_with_the_process_that_holds_it():
     text = str(caught.value)
     assert text.startswith(f"port {port} on 127.0.0.1: address already in use by pid {os.getpid()} (")
     assert "\n" not in text
+
+
+def test_a_holder_is_named_though_others_of_its_descriptors_are_closed_meanwhile(monkeypatch):
+    listdir = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda folder: ["1000000", *listdir(folder)])
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert f"by pid {os.getpid()} (" in describe_port_holder("tcp", taken.getsockname()[1])
+
+
+def test_a_holder_is_named_though_a_list_left_its_line_out(monkeypatch):
+    read, seen = holders._rows, []
+
+    def incomplete(name):
+        seen.append(name)
+        return read(name) if seen.count(name) > 1 else []
+
+    monkeypatch.setattr(holders, "_rows", incomplete)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert f"by pid {os.getpid()} (" in describe_port_holder("tcp", taken.getsockname()[1])
 
 
 def test_a_busy_udp_port_is_refused_and_not_shared():

@@ -7,12 +7,15 @@ everything it may not see.  It must never be needed for anything but a message.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 __all__ = ["describe_path_holder", "describe_port_holder"]
 
 _PROC = "/proc"
 _TCP_LISTEN = "0A"
 _UDP_BOUND = "07"
+_LOOKS = 10
+"""Before nobody is believed to be there: /proc hands its lists out page by page, and changes shift them."""
 
 
 def describe_port_holder(kind: str, port: int) -> str:
@@ -23,17 +26,27 @@ def describe_port_holder(kind: str, port: int) -> str:
         port: the port number.
     """
     wanted = _TCP_LISTEN if kind == "tcp" else _UDP_BOUND
-    inodes = set()
-    for table in (f"{kind}", f"{kind}6"):
-        for fields in _rows(f"net/{table}"):
-            if len(fields) > 9 and fields[3] == wanted and fields[1].endswith(f":{port:04X}"):
-                inodes.add(fields[9])
-    return _describe(inodes)
+
+    def is_meant(fields: list[str]) -> bool:
+        return len(fields) > 9 and fields[3] == wanted and fields[1].endswith(f":{port:04X}")
+
+    return _look(
+        lambda: {
+            fields[9] for table in (kind, f"{kind}6") for fields in _rows(f"net/{table}") if is_meant(fields)
+        }
+    )
 
 
 def describe_path_holder(path: str) -> str:
     """Return "by pid 12 (nginx)" for the listener of a UNIX socket path, or ""."""
-    return _describe({fields[6] for fields in _rows("net/unix") if len(fields) > 7 and fields[7] == path})
+    return _look(lambda: {fields[6] for fields in _rows("net/unix") if len(fields) > 7 and fields[7] == path})
+
+
+def _look(find_inodes: Callable[[], set[str]]) -> str:
+    for _ in range(_LOOKS):
+        if found := _describe(find_inodes()):
+            return found
+    return ""
 
 
 def _rows(name: str) -> list[list[str]]:
@@ -55,10 +68,15 @@ def _describe(inodes: set[str]) -> str:
         return ""
     for pid in sorted((name for name in os.listdir(_PROC) if name.isdigit()), key=int):
         try:
-            fds = f"{_PROC}/{pid}/fd"
-            found = any(os.readlink(f"{fds}/{fd}") in links for fd in os.listdir(fds))
-            if found:
+            if any(_leads_to(f"{_PROC}/{pid}/fd/{fd}", links) for fd in os.listdir(f"{_PROC}/{pid}/fd")):
                 return f"by pid {pid} ({_read(f'{pid}/comm').strip()})"
         except OSError:
             continue  # another user's process, or one that is just gone
     return ""
+
+
+def _leads_to(descriptor: str, links: set[str]) -> bool:
+    try:
+        return os.readlink(descriptor) in links
+    except OSError:
+        return False  # closed since it was listed, as those of a busy server are all the time
