@@ -16,8 +16,8 @@ from taphouse.errors import ModuleRefusedError, NotPermittedError
 
 @pytest.fixture
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Path]]:
-    """A run directory, a script folder and an installed place, each its own; imports are undone."""
-    before, path = set(sys.modules), list(sys.path)
+    """A run directory, a script folder and an installed place, each its own; imports from them are undone."""
+    path = list(sys.path)
     made = {name: tmp_path / name for name in ("rundir", "scripts", "installed")}
     for folder in made.values():
         folder.mkdir()
@@ -27,8 +27,10 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str
     made["plugins"].mkdir(parents=True)
     yield made
     sys.path[:] = path
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
+    # Theirs alone: of what else was imported meanwhile there would be two from now on.
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 def loader(places: dict[str, Path], *allowed: str) -> ModuleLoader:
