@@ -115,7 +115,7 @@ def test_chargen_does_not_write_to_a_closing_connection(loop: FakeLoop) -> None:
 
 
 def test_chargen_answers_a_datagram_with_up_to_512_characters() -> None:
-    """RFC 864: "a random number (between 0 and 512) of characters"."""
+    """RFC 864: "a random number (between 0 and 512) of characters"; none at all would be no answer."""
     protocol = ChargenUDP()
     asked: list[tuple[int, int]] = []
 
@@ -125,7 +125,7 @@ def test_chargen_answers_a_datagram_with_up_to_512_characters() -> None:
 
     protocol.random_int = most
     ((answer, _),) = ask(protocol, b"whatever")
-    assert asked == [(0, 512)]
+    assert asked == [(1, 512)]
     assert len(answer) == 512
 
 

@@ -62,11 +62,15 @@ class Chargen(Protocol):
 
 
 class ChargenUDP(AnsweringUDP):
-    """The character generator on UDP: 0 to 512 characters for each datagram."""
+    """The character generator on UDP: 1 to 512 characters for each datagram.
+
+    RFC 864 would allow none as well, but event loops send no empty datagram: one client in 513 would
+    wait for ever.
+    """
 
     random_int: Callable[[int, int], int] = staticmethod(random.randint)
-    """Chooses how many: ``random_int(0, 512)``."""
+    """Chooses how many: ``random_int(1, 512)``."""
 
     def answer(self, data: bytes) -> bytes:
         """Return some characters, whatever was asked."""
-        return _CYCLE[: self.random_int(0, 512)]
+        return _CYCLE[: self.random_int(1, 512)]
