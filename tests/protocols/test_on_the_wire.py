@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from playground import PATIENCE_S
 from taphouse import Application
 from taphouse.protocols import (
     Chargen,
@@ -36,7 +37,7 @@ def with_server(
     async def session() -> None:
         app = Application("wire")
         declare(app)
-        async with app.running(save=False) as server, asyncio.timeout(20):
+        async with app.running(save=False) as server, asyncio.timeout(4 * PATIENCE_S):
             ((_, port, *_), *_) = server.addresses[f"{kind}:127.0.0.1:0"]
             await talk(port)
 
