@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import thread_time
 
 import pytest
 
@@ -33,14 +33,21 @@ class Frozen:
         self.kv(*words)
         return len(self.freezer.freeze().data)
 
-    def seconds_of(self, *words):
+    def work_of(self, *words):
+        """Say something; return the processor's seconds that it takes at best, whatever else runs."""
         best = 1.0
         for _ in range(50):
-            began = perf_counter()
+            began = thread_time()
             self.kv(*words)
             self.freezer.freeze()
-            best = min(best, perf_counter() - began)
+            best = min(best, thread_time() - began)
         return best
+
+    def work_of_looking_at_each_key(self):
+        began = thread_time()
+        for _ in self.kv.keyspace.databases[0].values:
+            pass
+        return thread_time() - began
 
 
 @pytest.mark.slow
@@ -48,8 +55,8 @@ def test_a_change_among_a_million_keys_costs_what_it_costs_among_ten():
     few, many = Frozen(10), Frozen(1_000_000)
     for words in (("SET", "key:5", "y"), ("INCR", "count"), ("SET", "new", "y"), ("DEL", "key:7")):
         assert many.bytes_of(*words) <= few.bytes_of(*words) + 100
-    ratio = many.seconds_of("INCR", "count") / few.seconds_of("INCR", "count")
-    assert ratio < 3  # 1.2 is aimed at, where nothing else runs; a cost per key would be 100,000
+    # A thousandth is usual, and what ten keys cost; whatever goes through all keys is far above a twentieth.
+    assert many.work_of("INCR", "count") < many.work_of_looking_at_each_key() / 20
 
 
 @pytest.mark.parametrize(
@@ -75,13 +82,13 @@ def test_everything_is_there_after_a_crash():
     kv = Client(keyspace)
     for number in range(1500):
         kv("SET", f"key:{number}", number)
-    kv("INCR key:7"), kv("HSET h a 1"), kv("RPUSH l a b"), kv("SADD s x"), kv("EXPIRE h 1000")
+    kv("INCR key:7"), kv("HSET h a 1"), kv("RPUSH l a b"), kv("SADD s x"), kv("EXPIRE h 100000")
     kv("SELECT 9"), kv("SET", b"\x00\xff\r\n", b"\xfe")
     again = Client(crash_and_thaw(app).listeners[0].factory)
     assert again("DBSIZE") == 1503
     assert (again("INCR key:7"), again("GET key:8")) == (9, b"8")
     assert (again("HGETALL h"), again("LPOP l"), again("SMEMBERS s")) == ([b"a", b"1"], b"a", [b"x"])
-    assert 990 < again("TTL h") <= 1000
+    assert 90_000 < again("TTL h") <= 100_000
     assert [again("TYPE", key) for key in "hls"] == [b"hash", b"list", b"set"]
     again("SELECT 9")
     assert again("GET", b"\x00\xff\r\n") == b"\xfe"
