@@ -6,7 +6,9 @@ import socket
 from typing import Any
 
 import hiredis
+import redis
 
+from playground import PATIENCE_S
 from taphouse.makers.kv.keyspace import Keyspace
 from taphouse.testing import connect
 
@@ -46,7 +48,7 @@ class Wire:
     """A connection on which whole commands are said and their replies read."""
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
 
     def close(self):
         self.socket.close()
@@ -55,7 +57,19 @@ class Wire:
         self.socket.sendall(b"".join(request(*words) for words in commands))
         reader, replies = hiredis.Reader(replyError=str), []
         while len(replies) < len(commands):
-            reader.feed(self.socket.recv(65536))
+            more = self.socket.recv(65536)
+            assert more, f"hung up after {len(replies)} of {len(commands)} replies"
+            reader.feed(more)
             while (reply := reader.gets()) is not False:
                 replies.append(reply)
         return replies
+
+
+def redis_client(port: int, **options: Any) -> redis.Redis:
+    """Return a client that says nothing twice: it reports a lost connection instead of connecting anew.
+
+    Its own five seconds are less than a busy machine may take, and what it says again is counted twice.
+    """
+    no_retry = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
+    patience = {"socket_timeout": PATIENCE_S, "socket_connect_timeout": PATIENCE_S}
+    return redis.Redis(port=port, retry=no_retry, **patience, **options)
