@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from docs.walkthrough import Walkthrough, blocks_of, same_output
+from docs.walkthrough import Walkthrough, blocks_of, reads_a_log, same_output
 
 DOCUMENT = """
 A file:
@@ -67,6 +67,44 @@ def test_output_that_says_the_same_is_the_same(shown, real):
 )
 def test_output_that_says_something_else_differs(shown, real):
     assert not same_output(shown, real)
+
+
+@pytest.mark.parametrize(
+    ("line", "only"),
+    [
+        ("cat twistd.log", True),
+        ("tail -n 3 twistd.log", True),
+        ("grep -o 'is merged.*\\|is kept as.*' twistd.log", True),
+        ('grep -c "longest .*; disk" twistd.log', True),
+        ('journalctl -o cat -u otk --grep "^changes|^keeps"', True),
+        ("cat printed", False),
+        ("cat twistd.log; rm twistd.log", False),
+        ("grep x twistd.log | tee y.log", False),
+        ("cat otk.tap >otk.log", False),
+        ("twistd -y otk.py -l otk.log", False),
+    ],
+)
+def test_what_only_reads_a_log_may_be_typed_again(line, only):
+    assert reads_a_log(line) is only
+
+
+@pytest.mark.process
+def test_a_line_that_comes_into_a_log_a_moment_later_is_waited_for(playground, tmp_path):
+    """Whoever logs does not wait for a disk."""
+    (tmp_path / "doc.md").write_text("```console\n$ cat twistd.log\nfirst\nsecond\n```\n")
+    typed = []
+    log = playground.write("twistd.log", "first\n")
+    run = playground.run
+
+    def written_meanwhile(*command, **more):
+        typed.append(command)
+        done = run(*command, **more)
+        log.write_text("first\nsecond\n")
+        return done
+
+    playground.run = written_meanwhile
+    Walkthrough(tmp_path / "doc.md", playground).follow()
+    assert len(typed) == 2
 
 
 @pytest.mark.process

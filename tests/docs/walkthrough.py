@@ -14,6 +14,9 @@ In a Markdown file
   are followed by themselves;
 * any other block is only read.
 
+A command that only reads a log is typed again until it prints what is shown: what a server has said is there
+a moment later, since nobody who logs waits for a disk.
+
 Times, versions, process ids and addresses in memory may differ from what is written.
 """
 
@@ -22,9 +25,10 @@ from __future__ import annotations
 import os
 import re
 import select
+import shlex
 import signal
 import subprocess
-from collections.abc import Container
+from collections.abc import Callable, Container
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,6 +120,15 @@ def same_output(shown: str, real: str) -> bool:
     return re.fullmatch(pattern_text, real if real.endswith("\n") or not real else real + "\n") is not None
 
 
+def reads_a_log(line: str) -> bool:
+    """Say whether a command looks into a log, and does nothing else."""
+    if not line.startswith(("cat ", "grep ", "journalctl ", "tail ")):
+        return False
+    words = list(shlex.shlex(line, posix=True, punctuation_chars=True))
+    is_one_command = not any(set(word) <= set("();<>|&") for word in words)
+    return is_one_command and (words[0] == "journalctl" or line.endswith(".log"))
+
+
 def _first_lines(child: subprocess.Popen[bytes], count: int) -> str:
     """Read that many lines of what a command in the foreground says, or what there is when patience ends."""
     assert child.stdout is not None
@@ -171,14 +184,22 @@ class Walkthrough:
         def printed() -> str:
             return server.run("bash", "-c", "cd; exec 2>&1; " + line, status=None).stdout
 
-        real = printed()
-        if line.startswith("journalctl "):
-            # What a server has said is in the journal a moment later.
-            shown = self.playground.with_free_ports("\n".join(command.output))
-            with suppress(AssertionError):
-                server.wait_until(lambda: same_output(shown, printed()), "the journal")
+        self._compare(command, self._settled(command, printed, server), block)
+
+    def _settled(self, command: Command, printed: Callable[[], str], place: Machine | Playground) -> str:
+        """Return what a command prints; of one that reads a log, as soon as that has what is shown."""
+        if not reads_a_log(command.line):
+            return printed()
+        shown, real = self._shown(command), ""
+
+        def says_it() -> bool:
+            nonlocal real
             real = printed()
-        self._compare(command, real, block)
+            return same_output(shown, real)
+
+        with suppress(AssertionError):  # whoever called compares it, and tells more
+            place.wait_until(says_it, "the log")
+        return real
 
     def _copy_to_server(self, line: str) -> None:
         *files, target = line.split()[1:]
@@ -198,10 +219,12 @@ class Walkthrough:
             self._folder = str(Path(self._folder) / command.line.removeprefix("cd ").strip())
             real = ""
         else:
-            done = self.playground.run(
-                "bash", "-c", "exec 2>&1; " + command.line, status=None, folder=self._folder
-            )
-            real = done.stdout
+            words = ("bash", "-c", "exec 2>&1; " + command.line)
+
+            def printed() -> str:
+                return self.playground.run(*words, status=None, folder=self._folder).stdout
+
+            real = self._settled(command, printed, self.playground)
         self._compare(command, real, block)
 
     def _leave_running(self, command: Command, block: Block) -> None:
@@ -223,8 +246,11 @@ class Walkthrough:
         assert child.returncode == 0, f"status {child.returncode} after ^C\n{said.decode()}"
         return said.decode()
 
+    def _shown(self, command: Command) -> str:
+        return self.playground.with_free_ports("\n".join(command.output))
+
     def _compare(self, command: Command, real: str, block: Block) -> None:
-        shown = self.playground.with_free_ports("\n".join(command.output))
+        shown = self._shown(command)
         place = f"{self.document.name}, block at line {block.line}"
         assert same_output(shown, real), (
             f"{place}: $ {command.line}\n--- the document shows\n{shown}\n--- it prints\n{real}"
