@@ -77,7 +77,7 @@ class Terminal:
         return self._line.read_text()
 
     def listed(self, typed: str, last: str) -> str:
-        """Return what the shell shows after two TABs behind ``typed``, up to the word ``last``."""
+        """Return what the shell shows after two TABs behind ``typed``, up to ``last`` at least."""
         before = len(self.shown)
         os.write(self._terminal, typed.encode() + b"\t\t")
         self._wait(lambda: last.encode() in self.shown[before:], f"{last} after {typed!r}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -130,11 +132,15 @@ def test_a_daemon_that_fails_is_gone_from_status_and_leaves_neither_socket_nor_p
     playground.environment["BROKEN_AT"] = "3"
     playground.run("twistd", "-y", "counting.py")
     assert "running" in playground.run("tap", "status", STATE).stdout
-    told = counting.count_to_the_end()
-    # Not by its environment: a process that ends has none any more before its locks are open.
-    playground.wait_until(
-        lambda: "counting" not in playground.run("tap", "status", status=None).stdout, "the end of the daemon"
-    )
+    process = os.pidfd_open(playground.pid())
+    try:
+        told = counting.count_to_the_end()
+        ended = select.poll()
+        ended.register(process, select.POLLIN)
+        assert ended.poll(PATIENCE_S * 1000), "the daemon does not end"
+    finally:
+        os.close(process)
+    assert "counting" not in playground.run("tap", "status", status=None).stdout
     playground.run("tap", "status", STATE, status=69)
     assert not list((counting.folder / ".run").rglob("*.sock"))
     assert "twistd.pid" not in playground.files()
