@@ -210,10 +210,10 @@ def test_a_plan_does_not_ask_whether_files_are_still_there(tmp_path):
     assert usage.from_plan(Everything, plan).folder == folder
 
 
-def test_a_plan_is_readable():
-    plan = usage.to_plan(options(Everything, "--log-file=/tmp/x", "--hue=dark-blue", "--timeout=90s"))
+def test_a_plan_is_readable(tmp_path):
+    plan = usage.to_plan(options(Everything, f"--log-file={tmp_path}/x", "--hue=dark-blue", "--timeout=90s"))
     assert {key: plan[key] for key in ("log_file", "hue", "weight", "timeout", "limit", "target")} == {
-        "log_file": "/tmp/x",
+        "log_file": f"{tmp_path}/x",
         "hue": "dark-blue",
         "weight": "light",
         "timeout": "90s",

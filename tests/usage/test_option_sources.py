@@ -25,14 +25,14 @@ def test_each_source_wins_over_those_after_it():
     ]
 
 
-def test_every_option_and_argument_can_be_a_variable():
+def test_every_option_and_argument_can_be_a_variable(tmp_path):
     environ = {
         "TAPHOUSE_QUOTES_SOURCE": "a",
         "TAPHOUSE_QUOTES_TARGETS": "b, c",
         "TAPHOUSE_QUOTES_FORCE": "yes",
     }
     assert vars(options(Copy, environ=environ)) == {"force": True, "source": "a", "targets": ["b", "c"]}
-    assert options(Everything, environ={"TAPHOUSE_QUOTES_LOG_FILE": "/tmp/x"}).log_file.name == "x"
+    assert options(Everything, environ={"TAPHOUSE_QUOTES_LOG_FILE": f"{tmp_path}/x"}).log_file.name == "x"
 
 
 @pytest.mark.parametrize(
