@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from playground import PATIENCE_S
 from taphouse.daemon import Logs, LogSettings, open_logs, parse_level
 from taphouse.errors import (
     CannotCreateError,
@@ -273,7 +274,7 @@ def test_rotating_comes_between_the_lines_before_and_after_it(path: Path) -> Non
             logging.getLogger("otk").info("before %d", number)
         logs.rotate()
         logging.getLogger("otk").info("after")
-        assert logs.flush()
+        assert logs.flush(PATIENCE_S)
         assert texts(path) == ["after"]
         assert texts(Path(f"{path}.1"))[-1] == "before 99"
 
@@ -304,7 +305,7 @@ def test_a_forked_child_can_log_too_and_hangs_on_nothing(path: Path) -> None:
     with opened(path) as logs:
         logs.start_thread()
         logging.getLogger("otk").info("parent")
-        assert logs.flush()
+        assert logs.flush(PATIENCE_S)
         child = os.fork()
         if not child:
             logging.getLogger("otk").info("child")

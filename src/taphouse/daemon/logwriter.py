@@ -12,6 +12,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
@@ -19,6 +20,7 @@ __all__ = ["LogWriter", "Sink"]
 
 _QUEUE_BYTES = 8 << 20
 _BATCH_RECORDS = 2000
+_STEP_S = 0.1
 
 _writers: weakref.WeakSet[LogWriter] = weakref.WeakSet()
 
@@ -96,7 +98,7 @@ class LogWriter:
         """Wait until what was put so far is written; False if it took longer than ``timeout`` seconds."""
         done = threading.Event()
         self.call_soon(done.set)
-        return done.wait(timeout)
+        return _wait_in_steps(done.wait, timeout)
 
     def close(self, timeout: float = 5.0) -> None:
         """Flush, end the thread, close the sink.  A sink that hangs is given up after ``timeout``."""
@@ -106,8 +108,7 @@ class LogWriter:
                 self._enqueue(self._lost_line(self._lost), 0)
                 self._lost = 0
             self._queue.put(self._end)
-            thread.join(timeout)
-            finished = not thread.is_alive()
+            finished = _wait_in_steps(partial(_has_ended, thread), timeout)
         if finished:
             self._thread = None
             with self._lock:
@@ -179,6 +180,24 @@ class LogWriter:
 
 class _EndOfLogError(Exception):
     """Ends the writer thread."""
+
+
+def _wait_in_steps(wait: Callable[[float], bool], timeout: float) -> bool:
+    """Wait for ``timeout`` seconds in which this process could run.
+
+    Where the whole machine stands still, a suspended one say, that takes up one step, not all the time
+    there was: else what was logged just before would be lost, though no sink hangs.
+    """
+    while not wait(min(timeout, _STEP_S)):
+        timeout -= _STEP_S
+        if timeout <= 0:
+            return False
+    return True
+
+
+def _has_ended(thread: threading.Thread, timeout: float) -> bool:
+    thread.join(timeout)
+    return not thread.is_alive()
 
 
 def _reset_all_in_child() -> None:
