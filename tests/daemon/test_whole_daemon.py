@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from playground import PATIENCE_S, Playground
 from taphouse.daemon import find_pidfile_holder, wait_gone
 
 DAEMON = """
@@ -45,9 +46,11 @@ loop.close()
 
 
 def start(folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", DAEMON], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    done = subprocess.run(
+        [sys.executable, "-c", DAEMON], cwd=folder, capture_output=True, text=True, timeout=120, check=False
     )
+    done.stderr = Playground.WAITING.sub("", done.stderr)
+    return done
 
 
 @pytest.mark.process
@@ -66,7 +69,7 @@ def test_a_daemon_lives_as_documented_and_leaves_nothing_but_its_log(tmp_path: P
 
         os.kill(holder.pid, signal.SIGUSR1)
         os.kill(holder.pid, signal.SIGTERM)
-        assert wait_gone(holder.pid, started=holder.started, timeout=30)
+        assert wait_gone(holder.pid, started=holder.started, timeout=PATIENCE_S)
     finally:
         if find_pidfile_holder(str(tmp_path / "twistd.pid")):
             os.kill(holder.pid, signal.SIGKILL)

@@ -26,6 +26,8 @@ __all__ = ["detach"]
 
 DEFAULT_TIMEOUT_S = 90.0
 _GRACE_S = 2.0
+_END_S = 30.0
+"""How long one that has said why it fails may take to end; a busy machine needs more than a moment."""
 _INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -131,7 +133,7 @@ def _end_group(group: int, read_end: int, system: System) -> None:
 
 def _reap(pid: int, system: System) -> None:
     """Wait for the daemon's end, for a while; we are its parent now that the middle child is gone."""
-    if pid and system.wait_end(pid, _GRACE_S):
+    if pid and system.wait_end(pid, _END_S):
         with contextlib.suppress(ChildProcessError):
             system.waitpid(pid, block=False)
 
