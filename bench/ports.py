@@ -41,10 +41,10 @@ def _is_promised(port: int) -> bool:
     return False
 
 
-def free_port() -> int:
+def free_port(among: range = RANGE) -> int:
     """Return a port on which nobody listens, at any address, and which nobody else is given here."""
     while True:
-        port = random.SystemRandom().choice(RANGE)
+        port = random.SystemRandom().choice(among)
         if _is_promised(port):
             continue
         with socket.socket(socket.AF_INET6) as probe, suppress(OSError):

@@ -49,9 +49,11 @@ def run_in_foreground(playground):
 
 def test_check_01_a_run_application_answers_with_the_time(playground):
     run_in_foreground(playground)
+    before = time.localtime().tm_year
     answer = playground.ask(8813)
+    after = time.localtime().tm_year
     assert ONE_LINE_OF_TIME.fullmatch(answer)
-    assert str(time.localtime().tm_year).encode() in answer
+    assert any(str(year).encode() in answer for year in (before, after))
 
 
 def test_check_02_an_interrupt_ends_run_with_status_0_and_a_closed_port(playground):
@@ -127,13 +129,15 @@ def test_check_08_lines_up_to_loaded_have_a_dash_those_after_it_the_name(daytime
     assert set(factory) == {"*daytimer*"}
 
 
-def test_check_09_kill_closes_the_port_and_removes_the_pidfile(daytimer):
-    began = time.monotonic()
-    daytimer.kill(signal.SIGTERM)
-    assert time.monotonic() - began < 2
-    assert not daytimer.accepts(8813)
-    assert "twistd.pid" not in daytimer.files()
-    assert daytimer.read("twistd.log").splitlines()[-1].endswith("Server Shut Down.")
+def test_check_09_kill_closes_the_port_and_removes_the_pidfile(playground):
+    """At once: with an hour for connections to end, a server that has none does not wait."""
+    playground.example(APP2)
+    playground.run("python", "app2.py")
+    playground.run("twistd", "-f", "daytimer-start.tap", "--drain", "1h")
+    playground.kill(signal.SIGTERM)
+    assert not playground.accepts(8813)
+    assert "twistd.pid" not in playground.files()
+    assert playground.read("twistd.log").splitlines()[-1].endswith("Server Shut Down.")
 
 
 def test_check_10_the_shutdown_tap_is_the_whole_application(daytimer):
