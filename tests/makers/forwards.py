@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from makers.making import port_of
+from playground import PATIENCE_S
 from runtime.certificates import CERTIFICATE, KEY
 from taphouse import Application
 from taphouse.makers import portforward
@@ -22,14 +23,24 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 def run_on(kind: str, main: Any) -> Any:
-    """Run ``main`` on one of our loops, half a minute at most."""
+    """Run ``main`` on one of our loops, some minutes at most."""
 
     async def bounded() -> Any:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(4 * PATIENCE_S):
             return await main
 
     with asyncio.Runner(loop_factory=lambda: make_loop(kind)) as runner:
         return runner.run(bounded())
+
+
+def hear(sock: socket.socket, count: int) -> bytes:
+    """Return so many bytes of a socket with a timeout, which takes no ``MSG_WAITALL``."""
+    heard = b""
+    while len(heard) < count:
+        more = sock.recv(count - len(heard))
+        assert more, f"it ended after {heard!r}"
+        heard += more
+    return heard
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -75,12 +86,21 @@ class Target:
     def __init__(self) -> None:
         self.came: asyncio.Queue[Peer] = asyncio.Queue()
         self.port = 0
+        self._peers: list[Peer] = []
 
-    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.came.put_nowait(Peer(reader, writer))
+    # No coroutine: between a connection and its task a test might end, and nobody would close it.
+    def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = Peer(reader, writer)
+        self._peers.append(peer)
+        self.came.put_nowait(peer)
 
     async def peer(self) -> Peer:
         return await self.came.get()
+
+    def close(self) -> None:
+        """Close the connections that were not closed by whom they were given to."""
+        for peer in self._peers:
+            peer.close()
 
 
 @asynccontextmanager
@@ -88,16 +108,15 @@ async def target(path: str | None = None, tls: ssl.SSLContext | None = None) -> 
     """Listen at a path, or a port of 127.0.0.1."""
     made = Target()
     if path is not None:
-        server = await asyncio.start_unix_server(made._take, path, ssl=tls)
+        server = await asyncio.start_unix_server(made.take, path, ssl=tls)
     else:
-        server = await asyncio.start_server(made._take, "127.0.0.1", 0, ssl=tls)
+        server = await asyncio.start_server(made.take, "127.0.0.1", 0, ssl=tls)
         made.port = server.sockets[0].getsockname()[1]
     try:
         yield made
     finally:
         server.close()
-        while not made.came.empty():
-            made.came.get_nowait().close()
+        made.close()
 
 
 class Forward:
@@ -121,10 +140,14 @@ class Forward:
 
 
 def declare(to: str | int, **options: Any) -> Application:
-    """Return an application with one forwarder, on a port of the system's choice."""
+    """Return an application with one forwarder, on a port of the system's choice.
+
+    Its targets have a minute: here they are late only where the whole machine is.
+    """
     app = Application("forward")
     address = f"127.0.0.1:{to}" if isinstance(to, int) else to
-    portforward.updateApplication(app, portforward.Options(**{"port": 0, "to": address, **options}))
+    chosen = {"port": 0, "to": address, "connect_timeout": 60.0, **options}
+    portforward.updateApplication(app, portforward.Options(**chosen))
     return app
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+from playground import PATIENCE_S
 from taphouse import Application
 from taphouse.runtime import make_loop
 
@@ -19,10 +20,10 @@ def build(maker: Any, **options: Any) -> Application:
 
 
 def run(main: Coroutine[Any, Any, Any]) -> Any:
-    """Run ``main`` on the loop that servers run on, a minute at most."""
+    """Run ``main`` on the loop that servers run on, some minutes at most."""
 
     async def bounded() -> Any:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(4 * PATIENCE_S):
             return await main
 
     with asyncio.Runner(loop_factory=lambda: make_loop("uvloop")) as runner:
