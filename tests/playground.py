@@ -196,7 +196,7 @@ class Playground:
             capture_output=True,
             text=True,
             check=False,
-            timeout=2 * PATIENCE_S,
+            timeout=10 * PATIENCE_S,  # some make packages, of what they fetch first
         )
         done.stderr = self.WAITING.sub("", done.stderr)
         if status is not None and done.returncode != status:
