@@ -156,6 +156,38 @@ def test_check_33_usr1_does_not_end_a_server_in_the_foreground(seed):
     assert child.poll() is None
 
 
+LATE_LOG = """\
+import os
+import sys
+import time
+
+from taphouse.cli.twistd import main
+from taphouse.daemon.logwriter import LogWriter
+
+real = LogWriter._run
+
+
+def late(writer):
+    while not os.path.exists("go on"):
+        time.sleep(0.01)
+    real(writer)
+
+
+LogWriter._run = late
+sys.exit(main())
+"""
+
+
+def test_the_start_is_in_the_log_when_the_command_returns(seed):
+    seed.write("late_log.py", LATE_LOG)
+    seed.run("python late_log.py -f otk-start.tap >said 2>&1")  # a pipe would end only with the thread's help
+    lines = seed.read("twistd.log").splitlines()
+    (seed.folder / "go on").touch()
+    assert "Starting factory" in lines[-1]
+    seed.kill()
+    assert seed.read("twistd.log").splitlines()[-1].endswith("Server Shut Down.")
+
+
 NOISY = """\
 import logging
 

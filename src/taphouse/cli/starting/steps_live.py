@@ -101,8 +101,11 @@ async def say_ready(start: Start) -> None:
             start.registration, _actions(start), dressed=lambda caller: Connection(operators, caller)
         )
         await start.control.start()
-    if start.readiness.is_detached and start.logs is not None:
-        start.logs.redirect_stdio()
+    if start.logs is not None:
+        if start.readiness.is_detached:
+            start.logs.redirect_stdio()
+        # Not earlier: who sees the command return finds all of the start in the log.
+        start.logs.start_thread()
     assert start.loop is not None
     start.manager.ready(condition_of(start).text)
     start.manager.attend(start.loop, lambda: condition_of(start))

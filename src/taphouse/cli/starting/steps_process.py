@@ -117,7 +117,7 @@ def register_server(start: Start) -> None:
 
 
 def take_identity(start: Start) -> None:
-    """Enter the chroot and become the user to run as; from here on the log may use a thread."""
+    """Enter the chroot and become the user to run as."""
     from taphouse.daemon import drop_privileges, enter_chroot
 
     settings = start.settings
@@ -130,5 +130,3 @@ def take_identity(start: Start) -> None:
         start.logs.give_to(start.identity.uid, start.identity.gid)
     if start.identity is not None and drop_privileges(start.identity):
         _log.info("set uid/gid %d/%d", start.identity.uid, start.identity.gid)
-    if start.logs is not None:
-        start.logs.start_thread()
