@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 from pathlib import Path
@@ -133,6 +134,40 @@ def test_a_second_start_in_the_same_process_is_refused_too(path: Path) -> None:
     first.release()
     second.acquire()
     second.release()
+
+
+@pytest.mark.parametrize("operation", [fcntl.LOCK_SH, fcntl.LOCK_EX], ids=["who looks", "who has no process"])
+def test_a_lock_that_is_no_servers_is_waited_for(path: Path, operation: int) -> None:
+    """Of one who looks who holds the file, and of a child that a killed server was about to make."""
+
+    class LetsGoWhileWeWait(System):
+        def sleep(self, seconds: float) -> None:
+            locked.close()
+
+    path.write_text("4194399\n")
+    locked = path.open()
+    fcntl.flock(locked, operation)
+    pidfile = PidFile(str(path), system=LetsGoWhileWeWait())
+    pidfile.acquire()
+    assert path.read_text() == f"{os.getpid()}\n"
+    pidfile.release()
+
+
+def test_a_lock_that_stays_is_a_server_though_its_number_is_nobodys(path: Path) -> None:
+    """It may run in another container, whose numbers are not ours."""
+    waits: list[float] = []
+
+    class Counts(System):
+        def sleep(self, seconds: float) -> None:
+            waits.append(seconds)
+
+    path.write_text("4194399\n")
+    with path.open() as locked:
+        fcntl.flock(locked, fcntl.LOCK_EX)
+        with pytest.raises(AlreadyRunningError, match="PID 4194399"):
+            PidFile(str(path), system=Counts()).acquire()
+    assert 0 < sum(waits) < 5
+    assert path.read_text() == "4194399\n"
 
 
 def test_a_relative_path_means_the_directory_of_the_moment(

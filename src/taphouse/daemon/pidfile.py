@@ -32,6 +32,7 @@ __all__ = ["PidFile", "find_pidfile_holder", "rebase_pidfiles"]
 _RELEASED = b"stopped\n"
 _READ_BYTES = 64
 _POLL_S = 0.02
+_UNCLEAR_POLLS = 50
 _MODE = 0o644
 
 _held: weakref.WeakSet[PidFile] = weakref.WeakSet()
@@ -94,12 +95,18 @@ class PidFile:
             CannotCreateError: it cannot be made (73).
             NotPermittedError: we may not write there (77).
         """
-        deadline = self._system.monotonic() + wait_s
+        # Polls are counted, not seconds: who is to end needs the machine as much as we do.
+        left = round(wait_s / _POLL_S)
+        unclear = max(left, _UNCLEAR_POLLS)
         # Twice at once: the first time it may have been removed just before we locked it.
         if not self._try():
             while not self._try():
-                if self._system.monotonic() >= deadline:
-                    raise self._busy()
+                holder = find_pidfile_holder(self.path, system=self._system)
+                # No server is known by a lock alone: somebody may look who holds the file, a winner not have
+                # written yet who he is, or a child of a killed server not have let go.
+                if (left if holder and holder.started else unclear) <= 0:
+                    raise self._busy(holder)
+                left, unclear = left - 1, unclear - 1
                 self._system.sleep(_POLL_S)
         self._owner = self._system.getpid()
         _held.add(self)
@@ -221,8 +228,7 @@ class PidFile:
             return False
         return os.path.samestat(there, os.fstat(fd))
 
-    def _busy(self) -> AlreadyRunningError:
-        holder = find_pidfile_holder(self.path, system=self._system)
+    def _busy(self, holder: ProcessInfo | None) -> AlreadyRunningError:
         who = str(holder) if holder else "which is just ending"
         return AlreadyRunningError(
             f"A server is already running, {who}: it holds {self.path}",
