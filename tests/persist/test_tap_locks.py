@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from tapwork import PLAN, begin, root_with
 
+from playground import PATIENCE_S
 from taphouse.errors import AlreadyRunningError, CannotCreateError
 from taphouse.persist import TapLock, locks, write_seed
 from taphouse.persist.locks import lock_path
@@ -41,7 +42,7 @@ def held_elsewhere(path: Path) -> Iterator[subprocess.Popen[str]]:
         yield process
     finally:
         process.stdin.close()
-        process.wait(10)
+        process.wait(PATIENCE_S)
         process.stdout.close()
 
 
@@ -94,19 +95,51 @@ def test_the_owner_is_named_and_not_another_who_waits_for_it(tmp_path: Path) -> 
 
 
 @pytest.mark.process
+def test_who_is_refused_leaves_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "one.tap"
+    write_seed(path, root_with(n=1), PLAN)
+    (tmp_path / "other").mkdir()
+    os.link(path, tmp_path / "other" / "hard.tap")
+    with held_elsewhere(tmp_path / "other" / "hard.tap"):
+        with pytest.raises(AlreadyRunningError):
+            TapLock(path).acquire(0)
+        assert not lock_path(path).exists()
+        assert lock_path(tmp_path / "other" / "hard.tap").exists()
+
+
+def test_a_lock_given_back_between_opening_and_locking_its_file_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even who does not wait is told then that another process uses the tap."""
+    path, flock, removed = tmp_path / "x.tap", fcntl.flock, []
+
+    def removes_at_the_worst_moment(descriptor: int, operation: int) -> None:
+        if len(removed) < 3:
+            removed.append(lock_path(path).unlink())
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", removes_at_the_worst_moment)
+    lock = TapLock(path)
+    lock.acquire(0)
+    assert lock.is_held and len(removed) == 3
+    lock.release()
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.process
 def test_the_owner_is_named_though_the_kernel_left_it_out_of_a_list(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``/proc/locks`` comes page by page, and a line is lost when another goes between two pages."""
     path = tmp_path / "one.tap"
     whole = locks._read_holders
-    looks = iter([True, True, False])
+    looks = iter([True, True])
 
     def look() -> dict[tuple[int, int], int]:
         holders = whole()
-        if next(looks):
+        if next(looks, False):
             status = path.stat()
-            del holders[status.st_dev, status.st_ino]
+            holders.pop((status.st_dev, status.st_ino), None)
         return holders
 
     monkeypatch.setattr(locks, "_read_holders", look)
@@ -126,7 +159,7 @@ def test_a_tap_that_does_not_exist_yet_can_be_locked(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
     with held_elsewhere(path) as holder:
         holder.send_signal(signal.SIGKILL)
-        holder.wait(10)
+        holder.wait(PATIENCE_S)
         lock = TapLock(path)
         lock.acquire(0)
         assert lock.is_held
@@ -140,7 +173,7 @@ def test_a_start_waits_for_a_holder_that_is_ending(tmp_path: Path) -> None:
         assert holder.stdin is not None
         holder.stdin.close()
         lock = TapLock(tmp_path / "x.tap")
-        lock.acquire(10)
+        lock.acquire(PATIENCE_S)
         lock.release()
 
 
@@ -161,10 +194,10 @@ def test_a_child_of_a_fork_does_not_keep_the_lock(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
     )
     assert child.stdin is not None and child.stdout is not None
-    child.wait(10)
+    child.wait(PATIENCE_S)
     with child.stdin, child.stdout:
         lock = TapLock(tmp_path / "x.tap")
-        lock.acquire(10)
+        lock.acquire(PATIENCE_S)
         lock.release()
 
 

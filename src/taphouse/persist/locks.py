@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 _POLL_S: Final = 0.02
+_AGAIN: Final = 10
 _LOOKS: Final = 10
 """How often the list of locks is read before an inode is believed to have no holder."""
 
@@ -75,15 +76,14 @@ class TapLock:
             AlreadyRunningError: naming the holder, if it does not end in time.
             CannotCreateError, NotPermittedError: if there is no place for the lock.
         """
-        deadline = time.monotonic() + wait_s
-        while True:
-            busy = self._try()
-            if busy is None:
-                return
-            if time.monotonic() >= deadline:
+        # Polls are counted, not seconds: who is to end needs the machine as much as we do.
+        left = round(wait_s / _POLL_S)
+        while (busy := self._try()) is not None:
+            if left <= 0:
                 raise AlreadyRunningError(
                     f"{self.path}: {_holder(self._owners(busy))}", cure="stop that one first: tap stop"
                 )
+            left -= 1
             time.sleep(_POLL_S)
 
     def _owners(self, busy: tuple[int, int]) -> list[tuple[int, int]]:
@@ -99,8 +99,10 @@ class TapLock:
 
     def release(self) -> None:
         """Give the lock back; the store is closed by then."""
-        if not self._descriptors:
-            return
+        if self._descriptors:
+            self._remove_and_let_go()
+
+    def _remove_and_let_go(self) -> None:
         # Unlinked while still held: whoever waits for it notices that its file has no name any more.
         with contextlib.suppress(OSError):
             self._beside.unlink()
@@ -111,7 +113,7 @@ class TapLock:
             with contextlib.suppress(OSError):
                 os.close(self._descriptors.pop())
 
-    def _try(self) -> tuple[int, int] | None:
+    def _try(self, again: int = _AGAIN) -> tuple[int, int] | None:
         """Try once; return device and inode of what another process holds, None if the lock is ours."""
         for path, flags in ((self._beside, os.O_RDWR | os.O_CREAT), (self.path, os.O_RDONLY)):
             try:
@@ -135,11 +137,14 @@ class TapLock:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
+                if path is self.path:
+                    self._remove_and_let_go()  # the file beside is ours: its owner has it by another name
                 self._let_go()
                 return status.st_dev, status.st_ino
             if not _is_named(path, status):
                 self._let_go()
-                return status.st_dev, status.st_ino
+                # Its holder has just given it back, so nobody may hold the one that has the name now.
+                return self._try(again - 1) if again else (status.st_dev, status.st_ino)
         return None
 
 
