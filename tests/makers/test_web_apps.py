@@ -6,11 +6,10 @@ import asyncio
 import json
 
 import pytest
-from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from makers.making import run
-from makers.webbing import command, parsed, site
+from makers.webbing import command, parsed, site, talk_websocket
 from taphouse.errors import ConfigurationError, InternalError, UsageError
 
 pytestmark = pytest.mark.process
@@ -114,13 +113,13 @@ def test_a_websocket_talks_and_may_be_refused(web_app):
     async def main():
         async with site(**web_app(SHOP)) as served:
             address = f"ws://127.0.0.1:{served.port}"
-            async with connect(f"{address}/shout", subprotocols=["loud"]) as socket:
+            async with talk_websocket(f"{address}/shout", subprotocols=["loud"]) as socket:
                 assert socket.subprotocol == "loud"
                 for word in ("one", "ü" * 100_000):
                     await socket.send(word)
                     assert await socket.recv() == word.upper()
             with pytest.raises(InvalidStatus) as refused:
-                await connect(f"{address}/no")
+                await talk_websocket(f"{address}/no")
             assert refused.value.response.status_code == 403
 
     run(main())
@@ -129,7 +128,7 @@ def test_a_websocket_talks_and_may_be_refused(web_app):
 def test_a_websocket_message_that_is_too_long_ends_the_connection(web_app):
     async def main():
         async with site(**web_app(SHOP, websocket_max="1kB")) as served:
-            async with connect(f"ws://127.0.0.1:{served.port}/shout") as socket:
+            async with talk_websocket(f"ws://127.0.0.1:{served.port}/shout") as socket:
                 await socket.send("x" * 2000)
                 with pytest.raises(ConnectionClosed) as closed:
                     await socket.recv()
@@ -171,7 +170,7 @@ async def ws(socket: WebSocket):
             assert (await served.curl("/items/x", *json_type, "-d", "{}")).status == 422
             assert json.loads((await served.curl("/slow")).body) == {"thread": True}
             assert json.loads((await served.curl("/openapi.json")).body)["info"]["title"] == "FastAPI"
-            async with connect(f"ws://127.0.0.1:{served.port}/ws") as socket:
+            async with talk_websocket(f"ws://127.0.0.1:{served.port}/ws") as socket:
                 await socket.send('{"a": 1}')
                 assert json.loads(await socket.recv()) == {"a": 1}
 
@@ -381,7 +380,7 @@ def test_requests_are_logged_unless_not_asked_for(web_app, caplog, access_log):
     async def main():
         async with site(**web_app(SHOP, access_log=access_log)) as served:
             await served.curl("/?a=%0a")
-            async with connect(f"ws://127.0.0.1:{served.port}/shout"):
+            async with talk_websocket(f"ws://127.0.0.1:{served.port}/shout"):
                 pass
 
     run(main())

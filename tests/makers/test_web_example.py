@@ -6,7 +6,8 @@ import asyncio
 import signal
 
 import pytest
-from websockets.asyncio.client import connect
+
+from makers.webbing import talk_websocket
 
 pytestmark = pytest.mark.process
 
@@ -23,7 +24,7 @@ def test_09_a_guest_book_forgets_nobody_after_kill_9(playground):
     assert playground.run("curl", "-sS", url).stdout == "Ann\nBob\n"
 
     async def ask(*names):
-        async with connect(f"ws://localhost:{playground.port(8209)}/was-here") as socket:
+        async with talk_websocket(f"ws://localhost:{playground.port(8209)}/was-here") as socket:
             for name in names:
                 await socket.send(name)
             return [await socket.recv() for _ in names]

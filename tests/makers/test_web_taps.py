@@ -61,7 +61,8 @@ class Visitor(threading.Thread):
 @pytest.mark.parametrize("attribute", ["wsgi", "asgi"])
 def test_no_visit_that_was_told_is_forgotten_by_kill_9(playground, attribute):
     playground.write("counters.py", COUNTERS)
-    playground.run("mktap", "web", "--app", f"counters:{attribute}", "-p", "8080", "--no-access-log")
+    options = ("-p", "8080", "--no-access-log", "--keep-alive", "1h")
+    playground.run("mktap", "web", "--app", f"counters:{attribute}", *options)
     tap = "web.tap"
     told = set()
     for _ in range(3):

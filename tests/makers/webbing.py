@@ -8,13 +8,20 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from websockets.asyncio.client import connect
 
 from makers.making import build, port_of, serving
 from taphouse.makers import web
 
 _numbers = itertools.count(1)
+
+# A test that is about a limit says so.  All others are late only where the whole machine is.
+_PATIENT = {"keep_alive": "1h", "header_timeout": "1h"}
+talk_websocket = partial(connect, open_timeout=None, ping_interval=None)
 
 
 class Modules:
@@ -92,7 +99,7 @@ class Site:
 
     async def curl(self, path: str, *words: str) -> Answer:
         """Ask once with curl."""
-        return parsed(await command("curl", "-sSi", "--path-as-is", "-m", "50", *words, self.url(path)))
+        return parsed(await command("curl", "-sSi", "--path-as-is", "-m", "100", *words, self.url(path)))
 
     async def say(self, data: bytes) -> bytes:
         """Say bytes on a connection and return all that comes until the server hangs up."""
@@ -106,8 +113,8 @@ class Site:
 
 @asynccontextmanager
 async def site(running: dict[str, Any] | None = None, **options: Any) -> AsyncIterator[Site]:
-    """Run ``mktap web`` with these options in this process."""
-    app = build(web, **options)
+    """Run ``mktap web`` with these options, and patience, in this process."""
+    app = build(web, **{**_PATIENT, **options})
     async with serving(app, **(running or {})) as server:
         yield Site(server, app)
 
