@@ -52,9 +52,9 @@ def test_daytime_and_time_tell_what_the_clock_says():
     async def talk(server):
         return await ask(port_of(server)), await ask_udp(port_of(server, "udp"))
 
-    before = int(time.time())
+    before, year = int(time.time()), time.strftime("%Y")
     for line in run(served(daytime, talk, udp=True)):
-        assert time.strftime("%Y").encode() in line
+        assert any(each.encode() in line for each in (year, time.strftime("%Y")))
         assert line.endswith(b"\r\n")
     for four_bytes in run(served(timeserver, talk, udp=True)):
         assert before <= struct.unpack("!I", four_bytes)[0] - 2_208_988_800 <= int(time.time())
