@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -114,14 +115,16 @@ def open_image_yard() -> ImageYard:
     require("apt-get", "skopeo", "umoci")
     yard = open_shipyard()
     wanted = _sum_of_origins(yard)
-    _ABOVE.mkdir(mode=0o755, exist_ok=True)
+    _ABOVE.mkdir(exist_ok=True)
     assert _ABOVE.lstat().st_uid == os.geteuid(), f"{_ABOVE} is somebody else's"
+    _ABOVE.chmod(0o755)  # whatever the umask
     with _locked(_ABOVE / "lock", fcntl.LOCK_EX):
         folder = _ABOVE / wanted
         if not (folder / "whole").exists():
             _remove_old(wanted)
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
+            folder.chmod(0o755)
             _fill(ImageYard(folder, yard))
             (folder / "whole").touch()
         _held.append(_open_locked(folder / "used.lock", fcntl.LOCK_SH))
@@ -132,14 +135,26 @@ def make_image(yard: Shipyard, *words: str, cwd: Path, **more: str) -> str:
     """Type ``tap oci``, again if the packages cannot be fetched, and return what it prints."""
     environment = {"XDG_CACHE_HOME": str(CACHE), **more}
     for _ in range(_TRIES):
-        done = yard.run("tap", "oci", *words, cwd=cwd, status=None, environment=environment)
-        if done.returncode == 0:
-            return done.stdout
-        if "Unable to locate package" in done.stderr and os.geteuid() == 0:
-            subprocess.run(["apt-get", "-qq", "update"], capture_output=True, check=False)
-        elif "apt-get: " not in done.stderr:
-            raise AssertionError(done.stdout + done.stderr)
+        with one_asks_apt():
+            done = yard.run("tap", "oci", *words, cwd=cwd, status=None, environment=environment)
+            if done.returncode == 0:
+                return done.stdout
+            if not is_of_apt(done.stderr):
+                raise AssertionError(done.stdout + done.stderr)
     pytest.skip(f"NOT RUN: Debian's packages cannot be had: {done.stderr.strip()}")
+
+
+def one_asks_apt() -> AbstractContextManager[None]:
+    """Let one process at a time ask apt: its lists must not change while another reads them."""
+    CACHE.mkdir(exist_ok=True)
+    return _locked(CACHE / "apt.lock", fcntl.LOCK_EX)
+
+
+def is_of_apt(said: str) -> bool:
+    """Say whether what ``tap oci`` has said is no fault of its own; get apt's lists if they are missing."""
+    if "Unable to locate package" in said and os.geteuid() == 0:
+        subprocess.run(["apt-get", "-qq", "update"], capture_output=True, check=False)
+    return "apt-get: " in said or "lists of packages have changed" in said
 
 
 def _fill(made: ImageYard) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from docs.walkthrough import Walkthrough, blocks_of
-from imageyard import CACHE
+from imageyard import CACHE, is_of_apt, one_asks_apt
 from nspawn import Machine, machine
 from playground import Playground
 from shipyard import bare_environment, open_shipyard
@@ -58,17 +57,16 @@ def follow_image(document: Path, playground: Playground, *, with_engine: bool = 
     kinds = {"file", "image", "engine"} if with_engine else {"file", "image"}
     for tries_left in reversed(range(_TRIES)):
         walkthrough = Walkthrough(document, playground)
-        try:
-            walkthrough.follow(kinds)
-        except AssertionError as error:
-            if "apt-get: " not in str(error):
-                raise
-            if not tries_left:
-                pytest.skip(f"NOT RUN: Debian's packages cannot be had: {error}")
-            if os.geteuid() == 0:
-                subprocess.run(["apt-get", "-qq", "update"], capture_output=True)
-        else:
-            break
+        with one_asks_apt():
+            try:
+                walkthrough.follow(kinds)
+            except AssertionError as error:
+                if not is_of_apt(str(error)):
+                    raise
+                if not tries_left:
+                    pytest.skip(f"NOT RUN: Debian's packages cannot be had: {error}")
+            else:
+                break
     assert walkthrough.typed > 0
 
 
@@ -94,8 +92,6 @@ def _settle(server: Machine, *, with_taphouse: bool) -> None:
     """Give a fresh machine what any other has: its own name, and archives that answer (here: none)."""
     server.write("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n")
     server.write("/etc/apt/sources.list", "")
-    # Else apt may be busy with something else when it is wanted.
-    server.run("systemctl", "stop", "apt-daily.timer", "apt-daily-upgrade.timer")
     if not with_taphouse:
         return
     server.run("python3", "-m", "venv", "--without-pip", _INSTALLED)

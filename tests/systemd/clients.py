@@ -49,7 +49,7 @@ def client():
             failures.append(f"after {time.monotonic() - began:.3f} s: {error!r}")
         worst = max(worst, time.monotonic() - began)
         late += last
-        if len(answers) == wanted // 4:
+        if len(answers) >= wanted // 4:  # of two that come at once neither may see itself as the last
             open(folder + "/warm", "w").close()
         if last and len(answers) + len(failures) >= wanted and late >= wanted // 4 or len(failures) > 100:
             return
