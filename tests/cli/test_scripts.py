@@ -16,12 +16,11 @@ BUILDS = "from taphouse import Application\n{name} = Application('{name}')\n"
 
 
 @pytest.fixture(autouse=True)
-def imports_are_undone() -> Iterator[None]:
-    before, path = dict(sys.modules), list(sys.path)
+def imports_are_undone(tmp_path: Path) -> Iterator[None]:
+    """Those of the test; what Python imports meanwhile for itself is imported once, as other tests expect."""
     yield
-    sys.path[:] = path
-    for name in set(sys.modules) - set(before):
-        if not name.startswith("taphouse"):
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(str(tmp_path)):
             del sys.modules[name]
 
 
