@@ -1,6 +1,6 @@
 """Twenty thousand broken taps: each is refused in one line or thaws equal to the original.
 
-Run as a program in a process of its own, with bounded memory and a time limit
+Run as a program in a process of its own, with bounded memory and a limit of CPU time
 for each mutant: ``python tests/persist/tapmutants.py COUNT SEED``.  Prints one
 JSON object: outcomes per class of mutation, and what went wrong.
 """
@@ -358,7 +358,7 @@ def _alarm(_signal: int, _frame: object) -> None:
 def judge(path: Path, original: Original) -> str:
     """Thaw a mutant; return "refused", "equal", "different" or what went wrong."""
     try:
-        signal.setitimer(signal.ITIMER_REAL, TIME_S)
+        signal.setitimer(signal.ITIMER_PROF, TIME_S)
         thawed = thaw(NullStore(path), find)
         found = difference(original.root, thawed.root)
     except TaphouseError as error:
@@ -371,7 +371,7 @@ def judge(path: Path, original: Original) -> str:
     except BaseException as error:
         return f"traceback: {type(error).__name__}: {error!s:.200}"
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     if found and not all(difference(before, thawed.root) for before in original.before):
         return "last commits lost"
     return f"different: {found}" if found else "equal"
@@ -380,7 +380,7 @@ def judge(path: Path, original: Original) -> str:
 def main(count: int, seed: int) -> dict[str, Any]:
     """Make and judge ``count`` mutants."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    signal.signal(signal.SIGALRM, _alarm)
+    signal.signal(signal.SIGPROF, _alarm)
     outcomes: dict[str, Counter[str]] = defaultdict(Counter)
     wrong: list[str] = []
     ran: list[str] = []

@@ -227,7 +227,11 @@ def operate(root: Any, kind: str, at: int, value: Any) -> None:
         root.group.clear()
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(turns=st.lists(operations, max_size=4))
 def test_any_series_of_operations_on_big_containers_is_replayed(tmp_path: Path, turns: Any) -> None:
     """Dict, ordered dict, list, set and deque; committed at random moments, thawed after a kill."""
