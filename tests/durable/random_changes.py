@@ -106,7 +106,7 @@ def _change(room: Any, thing: Any, step: tuple[int, int, int, Any]) -> None:
             lambda: c.__setitem__(at % len(c), value) if c else None,
             lambda: c.__imul__(2) if len(c) < 10 else None,
             lambda: c.extend([value]),
-            lambda: c.sort(key=id),
+            lambda: c.sort(key=repr),
             lambda: c.__delitem__(-1) if c else None,
             lambda: c.pop(0) if c else None,
         ][what % 12]()

@@ -61,7 +61,7 @@ def _shape(room: Any, thing: Any) -> Any:
     max_examples=200,
     deadline=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(before=steps, inside=steps, nested=steps)
 def test_a_block_that_raises_leaves_everything_as_it_was(
@@ -89,7 +89,7 @@ def test_a_block_that_raises_leaves_everything_as_it_was(
     max_examples=100,
     deadline=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(before=steps, inside=steps)
 def test_a_block_that_ends_well_does_what_it_does_without_one(room: Any, before: Any, inside: Any) -> None:

@@ -302,7 +302,7 @@ def test_many_writes_leak_nothing(attached: Any) -> None:
     work()
     work()
     gc.collect()
-    assert len(gc.get_objects()) - before < 20
+    assert len(gc.get_objects()) - before < 200  # one in each round would be 400
 
 
 def test_no_path_loses_or_keeps_a_reference(attached: Any) -> None:

@@ -108,7 +108,7 @@ class Boom(Exception):
     max_examples=200,
     deadline=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(epochs=epochs)
 def test_the_store_and_the_memory_never_differ(room: Any, epochs: Any) -> None:
