@@ -28,6 +28,8 @@ BIN = Path(sys.executable).parent
 ROUNDS = 6
 CLIENTS = 8
 ROUND_S = (0.5, 2.5)
+KEYS_A_ROUND = 20  # at least: a kill before there is anything to lose proves nothing
+PATIENCE_S = 60.0
 
 
 class Clients:
@@ -57,6 +59,11 @@ class Clients:
         for thread in self._threads:
             thread.start()
 
+    def wait_for_keys(self) -> None:
+        """Return when this round has given some keys, however slowly, or nobody asks any more."""
+        while len(self._this_round) < KEYS_A_ROUND and any(thread.is_alive() for thread in self._threads):
+            time.sleep(0.01)
+
     def end_round(self) -> tuple[int, int, int]:
         """Stop hammering; return how many keys this round gave, the lowest and the highest."""
         self._over.set()
@@ -80,7 +87,7 @@ class Clients:
     def _take_key(self) -> int | None:
         """Connect and read; only a whole line is a reply."""
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S) as connection:
                 reply = b""
                 while more := connection.recv(100):
                     reply += more
@@ -138,7 +145,7 @@ def end_server(folder: Path, how: signal.Signals) -> None:
     process = os.pidfd_open(pid)
     signal.pidfd_send_signal(process, how)
     # The descriptor of a process becomes readable when the process has ended.
-    if not select.select([process], [], [], 20)[0]:
+    if not select.select([process], [], [], PATIENCE_S)[0]:
         raise SystemExit(f"the server does not end; see {folder / 'twistd.log'}")
     os.close(process)
 
@@ -146,10 +153,12 @@ def end_server(folder: Path, how: signal.Signals) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--folder", type=Path, default=TOP / ".run" / "demo", help="where; emptied first")
-    folder = parser.parse_args().folder.resolve()
+    parser.add_argument("--port", type=int, help="of the server; any free one if not given")
+    options = parser.parse_args()
+    folder = options.folder.resolve()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    port = free_port()
+    port = options.port or free_port()
     shown = os.path.relpath(folder)
     example = os.path.relpath(EXAMPLE)
 
@@ -167,6 +176,7 @@ def main() -> int:
             ready_s = time.monotonic() - began
             clients.begin_round()
             time.sleep(random.uniform(*ROUND_S))
+            clients.wait_for_keys()
             end_server(folder, signal.SIGKILL)
             count, lowest, highest = clients.end_round()
             say(f"  serving after {ready_s:.2f} s: {count} keys, {lowest} to {highest}; killed with -9")

@@ -133,7 +133,10 @@ def test_10_a_package_is_made_installed_upgraded_and_purged_as_its_readme_says(p
 
 @pytest.mark.slow
 def test_the_demo_counts_its_keys_and_leaves_nothing_running(playground):
-    done = playground.run("python", str(TOP / "scripts" / "demo.py"), "--folder", "demo")
+    # Between a kill and the next start nobody listens: the port has to be one that no other test is given.
+    done = playground.run(
+        "python", str(TOP / "scripts" / "demo.py"), "--folder", "demo", "--port", playground.port(8123)
+    )
     last = done.stdout.splitlines()[-1]
     counted = re.fullmatch(r"keys acknowledged (\d+), repeated (\d+), lost (\d+)", last)
     assert counted, done.stdout
