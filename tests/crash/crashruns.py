@@ -48,6 +48,7 @@ class Load:
     Args:
         clients: connections at the same time.
         bursts: requests of several letters, each client.
+        readers: connections besides that change nothing.
         end: the signal that ends the server, when half of it is done.
         fresh: the server sets aside what is there and begins anew.
         dies_at: which sync of some pages of the WAL the server dies in; 0 for none.
@@ -55,6 +56,7 @@ class Load:
 
     clients: int = 4
     bursts: int = 40
+    readers: int = 1
     end: signal.Signals = signal.SIGTERM
     fresh: bool = False
     dies_at: int = 0
@@ -182,7 +184,7 @@ class _Traced:
             clients = [asyncio.ensure_future(self._client(load.bursts, count)) for _ in range(load.clients)]
             clients.append(asyncio.ensure_future(self._datagrams(load.bursts)))
             clients.append(asyncio.ensure_future(self._quiet(load.bursts)))
-            clients.append(asyncio.ensure_future(self._reader(load.bursts)))
+            clients += [asyncio.ensure_future(self._reader(load.bursts)) for _ in range(load.readers)]
             ended = asyncio.ensure_future(asyncio.to_thread(server.wait))
             served = asyncio.ensure_future(half.wait())
             await asyncio.wait([served, ended], return_when=asyncio.FIRST_COMPLETED)
