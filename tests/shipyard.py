@@ -1,8 +1,8 @@
 """Where packages are built from: taphouse installed whole, as its users have it, not as its authors do.
 
 Made once for a state of the sources, in the virtual environment that runs the tests, and shared by all
-workers.  Only the build of taphouse's own wheel asks pip for something; what it depends on is copied
-from the environment that runs the tests, where pip has put it.
+workers.  Nothing is fetched: taphouse's own wheel is built with the setuptools of the environment that
+runs the tests, and what it depends on is copied from there, where pip has put it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import Distribution
+from importlib.metadata import Distribution, PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,7 +91,7 @@ def bare_environment() -> dict[str, str]:
 def open_shipyard(*extras: str) -> Shipyard:
     """Return taphouse as it is now, installed with some of its extras (``"web"``) and no others.
 
-    Skips the test loudly if its wheel cannot be built because pip gets nothing.
+    Skips the test loudly if its wheel cannot be built: setuptools is too old here, and pip gets no other.
     """
     wanted = _sum_of_sources()
     name = "-".join(["shipyard", wanted, *sorted(extras)])
@@ -131,7 +131,10 @@ def _build_wheel(wanted: str) -> Path:
     done = [path for path in wheels.glob("*.whl") if zipfile.is_zipfile(path)]
     if done:
         return done[0]
-    stage = _HOME / "shipyard.stage"
+    stage, unfinished = _HOME / "shipyard.stage", _HOME / "shipyard.unfinished"
+    if unfinished.exists():  # who was killed while something was compiled may have left half of it
+        shutil.rmtree(stage, ignore_errors=True)
+    unfinished.touch()
     stage.mkdir(exist_ok=True)
     wanted_files = {path.relative_to(TOP) for path in _sources()}
     for path in [path for path in stage.rglob("*") if path.is_file()]:
@@ -144,8 +147,18 @@ def _build_wheel(wanted: str) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
     shutil.rmtree(wheels, ignore_errors=True)
-    _pip("wheel", "--no-deps", "--wheel-dir", str(wheels), str(stage))
+    alone = ["--no-index", "--no-build-isolation"] if _has_setuptools() else []
+    _pip("wheel", "--no-deps", *alone, "--wheel-dir", str(wheels), str(stage))
+    unfinished.unlink()
     return next(wheels.glob("*.whl"))
+
+
+def _has_setuptools() -> bool:
+    """Say whether this environment can build a wheel; the extra ``dev`` brings what that takes."""
+    try:
+        return int(version("setuptools").partition(".")[0]) >= 77
+    except (PackageNotFoundError, ValueError):
+        return False
 
 
 def _pip(*words: str) -> None:
@@ -171,7 +184,8 @@ def _sources() -> list[Path]:
 
 
 def _sum_of_sources() -> str:
-    total = hashlib.sha256(sys.version.encode())
+    # The environment's own place, too: its commands and that of what is made in it name it.
+    total = hashlib.sha256(f"{sys.version} {_HOME}".encode())
     for path in [Path(__file__), *_sources()]:
         total.update(f"{path.name} {path.stat().st_size}\n".encode())
         total.update(path.read_bytes())
