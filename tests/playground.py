@@ -28,7 +28,7 @@ from bench.ports import free_port
 TOP = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 MARK = "TAPHOUSE_PLAYGROUND"
-_NOT_PASSED_ON = ("COV_", "PYTEST_", "PYTHONPYCACHEPREFIX")
+_NOT_PASSED_ON = ("COLUMNS", "COV_", "LINES", "PYTEST_", "PYTHONPYCACHEPREFIX")
 PATIENCE_S = 30.0
 """How long anything may take on a busy machine before a test gives up; passing tests never wait for it."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-from pathlib import Path
+import sys
 
 import pytest
 
@@ -13,10 +13,14 @@ from taphouse.testing import connect, crash_and_thaw, settle
 
 
 def load(name: str, monkeypatch):
-    """Import an example under its own name."""
+    """Import an example under its own name, whatever another test has imported by it, for this test alone."""
     path = TOP / "examples" / name
-    monkeypatch.syspath_prepend(str(path.parent))
-    return importlib.import_module(Path(name).stem)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, path.stem, module)
+    spec.loader.exec_module(module)
+    return module
 
 
 async def talk(factory, question: bytes = b"") -> bytes:
