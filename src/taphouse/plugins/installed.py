@@ -73,7 +73,7 @@ def declares_entry_point(top: str) -> bool:
     seen = set()
     for folder in search_folders():
         try:
-            names = os.listdir(folder)
+            names = sorted(os.listdir(folder))
         except OSError:
             continue
         for info in names:

@@ -16,7 +16,7 @@ from taphouse.packaging import compare_versions, control_text
 
 __all__ = ["AptQuestion", "compare_with_file", "compare_with_installed"]
 
-_PATIENCE_S = 10.0
+_PATIENCE_S = 60.0  # on a busy machine; what was not answered would not be told
 
 
 class AptQuestion:

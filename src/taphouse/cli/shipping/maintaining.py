@@ -17,7 +17,7 @@ from taphouse.packaging import check_maintainer
 
 __all__ = ["find_maintainer"]
 
-_PATIENCE_S = 5.0
+_PATIENCE_S = 60.0  # on a busy machine; without an answer another name would be taken
 
 
 def find_maintainer(given: str | None, environment: Mapping[str, str] = os.environ) -> str:
