@@ -29,9 +29,11 @@ def test_it_can_stand_in_for_every_call_of_the_real_one():
         assert given == wanted, name
 
 
-def test_ids_are_dropped_by_the_real_steps_in_the_only_order_that_works():
+def test_ids_are_dropped_by_the_real_steps_in_the_only_order_that_works(monkeypatch):
     from taphouse.daemon import drop_privileges, resolve_identity
 
+    for variable in ("HOME", "USER", "LOGNAME"):  # the real steps set them, and other tests want theirs back
+        monkeypatch.setenv(variable, "ours")
     system = FakeSystem(uid=0, gid=0, accounts=[FakeAccount("www", 33, 33, "/var/www")])
     identity = resolve_identity("www", system=system)
     assert drop_privileges(identity, system=system)
