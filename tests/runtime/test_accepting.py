@@ -8,7 +8,10 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from backlogs import wait_queued
+from bench.ports import free_port
 
+from playground import PATIENCE_S
 from taphouse.runtime.accepting import accept_on
 from taphouse.runtime.loop import make_loop
 
@@ -30,6 +33,7 @@ def waiting() -> Iterator[tuple[socket.socket, list[socket.socket]]]:
     with socket.create_server(("127.0.0.1", 0), backlog=CROWD) as listening:
         listening.setblocking(False)
         clients = [socket.create_connection(listening.getsockname()) for _ in range(CROWD)]
+        wait_queued(listening, CROWD)
         yield listening, clients
         for client in clients:
             client.close()
@@ -61,7 +65,7 @@ def test_a_crowd_that_waits_is_in_within_a_few_turns(loop, waiting) -> None:
 
     async def run() -> int:
         servers = await accept_on(loop, Guest, listening, CROWD)
-        turns = await asyncio.wait_for(turns_until_all_are_in(), 30)
+        turns = await asyncio.wait_for(turns_until_all_are_in(), PATIENCE_S)
         for server in servers:
             server.close()
         return turns
@@ -70,9 +74,9 @@ def test_a_crowd_that_waits_is_in_within_a_few_turns(loop, waiting) -> None:
 
 
 def test_nobody_is_accepted_once_it_is_closed(loop) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    address = ("127.0.0.1", free_port())
+    with socket.create_server(address) as listening:
         listening.setblocking(False)
-        address = listening.getsockname()
 
         async def run() -> None:
             for server in await accept_on(loop, Guest, listening.dup(), CROWD):
@@ -96,7 +100,7 @@ def test_without_descriptors_to_spare_everybody_gets_in_all_the_same(loop, waiti
 
     async def run() -> int:
         servers = await accept_on(loop, Guest, single, CROWD)
-        await asyncio.wait_for(turns_until_all_are_in(), 30)
+        await asyncio.wait_for(turns_until_all_are_in(), PATIENCE_S)
         for server in servers:
             server.close()
         return len(servers)
