@@ -28,7 +28,7 @@ SETTINGS: dict[Any, dict[str, Any]] = {
 """Folds in many slices, a WAL that is moved often and outgrows its reserve."""
 if MODE == "clearing":  # what is folded is written in a slice, and then leaves the journal one by one
     SETTINGS[store]["FOLD_SLICE"] = 40
-    SETTINGS[folding] = {"_ROW_BYTES": 40 * PAGE_SIZE}
+    SETTINGS[folding] = {"_ROW_BYTES": 40 * PAGE_SIZE, "CLEAR_ROWS": 1}
 
 
 def settle() -> None:

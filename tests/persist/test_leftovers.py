@@ -87,6 +87,26 @@ def test_without_a_change_nothing_is_removed(tap: Path) -> None:
     assert tap.read_bytes() == before
 
 
+def test_they_do_not_become_more_with_every_commit_however_large_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each commit adds an epoch to the journal while one that is folded goes."""
+    monkeypatch.setattr("taphouse.persist.store.FOLD_BYTES", 1000)
+    monkeypatch.setattr("taphouse.persist.store.FOLD_SLICE", 1)
+    monkeypatch.setattr("taphouse.persist.folding.CLEAR_BYTES", 100)
+    running = begin(tmp_path, blob=b"")
+    most = []
+    for _ in range(2):
+        lengths = []
+        for turn in range(150):
+            running.root.blob = bytes([turn]) * 400
+            running.commit()
+            lengths.append(len(running.store._db.execute("SELECT epoch FROM journal").fetchall()))
+        most.append(max(lengths))
+    assert most[0] == most[1] < 20
+    running.store.abandon()
+
+
 @pytest.mark.parametrize("number", [5, EPOCHS + 1])
 def test_a_gap_among_them_is_damage(tap: Path, number: int) -> None:
     change(tap, "DELETE FROM journal WHERE epoch = ?", number)

@@ -206,9 +206,10 @@ class Folder:
             (self.meta.epoch, CLEAR_ROWS),
         ).fetchall():
             last = size = 0
-            for epoch, data_bytes in found:
+            for number, (epoch, data_bytes) in enumerate(found, 1):
                 last, size = epoch, size + data_bytes + _ROW_BYTES
-                if size >= CLEAR_BYTES:
+                # Never one alone: each commit brings one, and the journal would only grow.
+                if size >= CLEAR_BYTES and number > 1:
                     break
             db.execute("DELETE FROM journal WHERE epoch <= ?", (last,))
             yield 1 + size // PAGE_SIZE
