@@ -124,7 +124,8 @@ class Machine:
 
     def _stop_timers(self) -> None:
         """Let nothing happen there by itself: what midnight writes is taken for a test's, and apt is busy."""
-        self.run("systemctl", "stop", "*.timer", "apt-daily*.service", "dpkg-db-backup*.service")
+        of_the_system = ("*.timer", "apt-daily*.service", "dpkg-db-backup*.service")
+        self.run("systemctl", "stop", *of_the_system, status=None)
 
     def _console(self) -> str:
         return (self._folder / "console").read_text(errors="replace").strip()

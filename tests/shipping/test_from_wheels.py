@@ -205,6 +205,7 @@ def test_a_wheel_comes_from_the_index_that_pip_knows(tmp_path: Path, monkeypatch
     lock = tmp_path / "req.txt"
     sums = "946d195a0d259cbba61165e88e65941f16e9b36ea6ddb97f00452bae8b1287d3"
     monkeypatch.setenv("PIP_RETRIES", "1")
+    monkeypatch.setenv("PIP_DEFAULT_TIMEOUT", "30")  # where there is no way to it, that is soon known
     lock.write_text(f"idna==3.10 --hash=sha256:{sums}\n")
     options = SourceOptions(requirements=str(lock), wheels=str(tmp_path / "own"))
     try:
