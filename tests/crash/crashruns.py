@@ -125,7 +125,7 @@ class _Traced:
     def go(self) -> None:
         """Save, then one life after the other."""
         with self.sink, self.web:
-            self._start("save").wait(PATIENCE_S)
+            self._start("save").wait(2 * PATIENCE_S)
             tap = SEED
             for load in self.run.loads:
                 start = ["--fresh", "-f", SEED] if load.fresh else ["-f", tap]
@@ -171,7 +171,7 @@ class _Traced:
         sink = await asyncio.start_server(_swallow, sock=self.sink.dup())
         web = await asyncio.start_server(_agree, sock=self.web.dup())
         clients: list[asyncio.Task[None]] = []
-        async with asyncio.timeout(2 * PATIENCE_S), sink, web:
+        async with asyncio.timeout(5 * PATIENCE_S), sink, web:
             await self._wait_ready(server)
             half = asyncio.Event()
             left = [load.clients * load.bursts // 2]
@@ -193,7 +193,7 @@ class _Traced:
             status = await ended
             for task in (served, *clients[load.clients :]):
                 task.cancel()
-            await asyncio.wait(clients)
+            await asyncio.gather(*clients, return_exceptions=True)
             if load.end is signal.SIGTERM and status and self.run.source is None and not load.dies_at:
                 raise AssertionError(f"the server ended with {status}\n{self.said()}")
 
@@ -267,18 +267,22 @@ class _Traced:
 
 async def _swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with contextlib.suppress(OSError):
-        while await reader.read(65536):
-            pass
-    await _close(writer)
+        try:
+            while await reader.read(65536):
+                pass
+        finally:  # cancelled too, if the loop ends before it has read all
+            await _close(writer)
 
 
 async def _agree(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Answer each HTTP request with nothing but yes."""
     with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-        while head := await reader.readuntil(b"\r\n\r\n"):
-            await reader.readexactly(int(head.lower().split(b"content-length:")[1].split()[0]))
-            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
-    await _close(writer)
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                await reader.readexactly(int(head.lower().split(b"content-length:")[1].split()[0]))
+                writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        finally:
+            await _close(writer)
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:

@@ -129,7 +129,7 @@ def test_the_tracer_outlives_signals_that_come_in_the_middle_of_a_record(tracer:
         "CRASHTRACE_FOLDER": str(folder),
     }
     subprocess.run(
-        [sys.executable, "-c", HURRIED], cwd=folder, env=environment, check=True, timeout=PATIENCE_S
+        [sys.executable, "-c", HURRIED], cwd=folder, env=environment, check=True, timeout=2 * PATIENCE_S
     )
     names = [event.name for event in read_trace(log)]
     assert names.count("hurried.tap") >= 5_000

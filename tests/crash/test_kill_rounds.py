@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import random
 import shutil
@@ -117,7 +118,12 @@ def test_a_killed_server_has_done_once_what_its_clients_were_told(playground: Pl
     tap, wal = "underfire-start.tap", playground.folder / "underfire-shutdown.tap-wal"
     clients = [Client(number, playground.folder / "fire.sock") for number in range(CLIENTS)]
     full_wals = inside_a_write = told = 0
-    for number in range(ROUNDS + 1):
+
+    def has_seen_enough() -> bool:
+        """Whether kills came under load and at instants of all kinds; a slow machine needs more of them."""
+        return told > 100 * ROUNDS and full_wals >= ROUNDS // 2 and inside_a_write >= ROUNDS // 10
+
+    for number in itertools.count():
         playground.run("twistd", "-f", tap)
         tap = "underfire-shutdown.tap"
         committed = witness.highest
@@ -127,7 +133,7 @@ def test_a_killed_server_has_done_once_what_its_clients_were_told(playground: Pl
         assert whole, f"round {number}: the thawed values are of different instants"
         assert nextkey > highest, f"round {number}: thawed at {nextkey}, but a client has key {highest}"
         assert nextkey > committed, f"round {number}: thawed at {nextkey}, but key {committed} was committed"
-        if number == ROUNDS:
+        if number >= ROUNDS and has_seen_enough():
             break
         asyncio.run(shoot(playground, clients, chance.uniform(0.0, LONGEST_LIFE_S)))
         for client in clients:
@@ -140,10 +146,7 @@ def test_a_killed_server_has_done_once_what_its_clients_were_told(playground: Pl
         inside_a_write += witness.inside_a_write
         full_wals += has_frames(wal)
     print(
-        f"{ROUNDS} kills under {CLIENTS} clients with {UNDER_WAY} requests under way each: "
+        f"{number} kills under {CLIENTS} clients with {UNDER_WAY} requests under way each: "
         f"{told} acknowledged, 0 lost, 0 repeated;\n{full_wals} kills left a WAL with frames in it, "
         f"{inside_a_write} were inside of a commit, a fold or a move of the WAL"
     )
-    assert told > 100 * ROUNDS
-    assert full_wals >= ROUNDS // 2
-    assert inside_a_write >= ROUNDS // 10

@@ -8,7 +8,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,8 @@ SOAK_S = float(os.environ.get("TAPHOUSE_SOAK_S", "600"))
 SHORT_S = 6.0
 PORT = 8208
 STALL_S = 1.0
+"""How long an answer may take in a long soak, on a machine that has nothing else to do."""
+LEAST_STOPS, LEAST_KILLS, LEAST_COMMANDS = 2, 1, 100
 FILE_TIMES, FILE_MORE_BYTES = 4, 8 << 20
 """How large a tap may be: it has had room for 4 MB of journal, which a later fold has emptied, for the
 operations on a big container, and for its new chunks beside the old ones."""
@@ -82,16 +84,15 @@ class Soak:
         end = time.monotonic() + self.seconds
         await self._start()
         is_serving.set()
-        while time.monotonic() < end - LONG_LIFE * self.seconds:
+        while time.monotonic() < end - LONG_LIFE * self.seconds or self._still_to_see():
             await asyncio.sleep(self.chance.uniform(0.05, 0.1) * min(self.seconds, 600.0))
             is_serving.clear()
-            await self._end(
-                signal.SIGKILL if self.chance.random() < 0.5 and self.seen.stops else signal.SIGTERM
-            )
+            how = self._still_to_see() or self.chance.choice((signal.SIGKILL, signal.SIGTERM))
+            await self._end(how)
             is_serving.set()
         started = time.monotonic()
         end = max(end, started + self.seconds / 10)
-        while time.monotonic() < end:
+        while not self.seen.memory or time.monotonic() < end or not _have_said_enough(mixed):
             await asyncio.sleep(0.2)
             self.seen.memory.append((time.monotonic() - started, self._resident()))
         is_serving.clear()
@@ -104,6 +105,12 @@ class Soak:
         for client in mixed:
             assert not client.wrong, f"{client.name}: {client.wrong}"
             self.seen.commands += client.commands
+
+    def _still_to_see(self) -> signal.Signals | None:
+        """Return how the server has to end next; None if it has ended in both ways often enough."""
+        if self.seen.stops and self.seen.kills < LEAST_KILLS:
+            return signal.SIGKILL
+        return signal.SIGTERM if self.seen.stops < LEAST_STOPS else None
 
     async def _start(self) -> None:
         await asyncio.to_thread(self.place.run, "tap", "start", "kv.py")
@@ -138,6 +145,10 @@ class Soak:
     def _resident(self) -> int:
         statm = Path(f"/proc/{self.place.pid('kv.pid')}/statm").read_text()
         return int(statm.split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def _have_said_enough(clients: Sequence[soakload.Mixed]) -> bool:
+    return sum(client.commands for client in clients) > LEAST_COMMANDS
 
 
 def _batches(keys: list[bytes]) -> Iterator[list[bytes]]:
@@ -180,7 +191,7 @@ def probed(port: int, seen: Seen) -> Iterator[None]:
 
 
 def soak(playground: Playground, seconds: float) -> Seen:
-    """Soak, say what was seen and hold it to what is promised."""
+    """Soak, say what was seen and hold it to what is promised, whatever the machine does besides."""
     seed = int(os.environ.get("TAPHOUSE_SEED", random.SystemRandom().randrange(2**32)))
     print(f"\nTAPHOUSE_SEED={seed}")
     made = Soak(playground, seconds, seed)
@@ -194,11 +205,12 @@ def soak(playground: Playground, seconds: float) -> Seen:
         f"tap and data after each stop (kB): {[(tap // 1000, data // 1000) for tap, data in seen.sizes]}"
     )
     for name, took in seen.took.items():
+        if not took:  # no life was long enough for a second question
+            continue
         took.sort()
         late_ms, most_ms = took[int(len(took) * 0.999)] * 1e3, took[-1] * 1e3
         print(f"{name}: {len(took)} asked, median {took[len(took) // 2] * 1e3:.2f} ms, "
               f"p99.9 {late_ms:.1f} ms, longest {most_ms:.1f} ms")  # fmt: skip
-        assert most_ms < STALL_S * 1e3, f"{name} was not answered for {most_ms:.0f} ms"
     for tap, data in seen.sizes:
         assert 0 < tap < FILE_TIMES * data + FILE_MORE_BYTES, f"a tap of {tap} bytes holds {data}"
     return seen
@@ -206,8 +218,9 @@ def soak(playground: Playground, seconds: float) -> Seen:
 
 def test_a_short_soak_with_restarts(playground: Playground) -> None:
     seen = soak(playground, SHORT_S)
-    assert seen.stops > 1
-    assert seen.commands > 100
+    assert seen.stops >= LEAST_STOPS
+    assert seen.kills >= LEAST_KILLS
+    assert seen.commands > LEAST_COMMANDS
 
 
 @pytest.mark.soak
@@ -216,3 +229,5 @@ def test_minutes_of_soak_with_restarts(playground: Playground) -> None:
     early, late = seen.growth()
     assert late < 1.1 * early + 4_000_000, f"memory grew from {early} to {late} bytes"
     assert seen.kills > 1
+    for name, took in seen.took.items():
+        assert max(took) < STALL_S, f"{name} was not answered for {max(took) * 1e3:.0f} ms"
