@@ -181,9 +181,9 @@ sys.exit(main())
 def test_the_start_is_in_the_log_when_the_command_returns(seed):
     seed.write("late_log.py", LATE_LOG)
     seed.run("python late_log.py -f otk-start.tap >said 2>&1")  # a pipe would end only with the thread's help
-    lines = seed.read("twistd.log").splitlines()
+    log = seed.read("twistd.log")
     (seed.folder / "go on").touch()
-    assert "Starting factory" in lines[-1]
+    assert "Starting factory" in log
     seed.kill()
     assert seed.read("twistd.log").splitlines()[-1].endswith("Server Shut Down.")
 
