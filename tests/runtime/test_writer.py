@@ -10,6 +10,7 @@ import threading
 
 import pytest
 
+from playground import PATIENCE_S
 from taphouse.app import Application, Factory, Protocol
 from taphouse.durable import Ledger, durable, find_registered
 from taphouse.errors import StorageError
@@ -43,7 +44,7 @@ class HandStore:
         try:
             self.threads.add(threading.get_ident())
             if what in self.locked:
-                assert self.open_.wait(20)
+                assert self.open_.wait(PATIENCE_S)
             if self.error is not None:
                 raise self.error
             self.done.append(what)
@@ -137,6 +138,31 @@ def test_a_path_can_be_forced(path, run_fast):
     run_fast(main())
 
 
+@pytest.mark.parametrize("busy_with", ["turn", "fold", "tend"])
+def test_a_disk_that_is_stuck_under_the_loop_is_the_end_whatever_the_loop_does_with_it(
+    run_fast, monkeypatch, busy_with
+):
+    async def main():
+        store = HandStore()
+        ends = []
+
+        def end(line):
+            ends.append(line)
+            store.open_.set()
+
+        monkeypatch.setattr(writers, "end_process", end)
+        writer = Writer(store, asyncio.get_running_loop(), deadline_s=0.04, path="inline")
+        store.locked = {busy_with}
+        store.needs_tending = True
+        assert writer.commit("turn") == "ok"
+        assert writer.fold() is False
+        assert "the disk has not answered for 0.12 s" in ends[0]
+        assert store.done == ["turn", "tend", "fold"]
+        writer.close()
+
+    run_fast(main())
+
+
 def test_an_error_on_the_thread_reaches_who_waits_and_one_that_nobody_awaits_is_told(run_fast):
     async def main():
         store = HandStore()
@@ -170,7 +196,7 @@ def test_giving_up_waits_for_nobody_and_what_lands_later_disturbs_nobody(run_fas
             writer.commit("another")
         thread = writer._thread
         store.open_.set()
-        thread.join(20)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive()
         await asyncio.sleep(0)
 
@@ -222,7 +248,7 @@ class Server:
     def _step(self, step):
         if step == "commit" and not self.open_.is_set():
             self.held.set()
-            assert self.open_.wait(20)
+            assert self.open_.wait(PATIENCE_S)
         if self.error is not None:
             raise self.error
 
@@ -239,7 +265,7 @@ class Client:
     """Speaks past the loop: what the loop itself sends, the gate would hold."""
 
     def __init__(self, address):
-        self._socket = socket.create_connection(address, timeout=20)
+        self._socket = socket.create_connection(address, timeout=PATIENCE_S)
         self._socket.setblocking(False)
 
     def ask(self):
@@ -399,7 +425,8 @@ def test_a_commit_three_times_as_late_is_the_end_and_its_output_never_leaves(run
 
 def test_the_interpreter_is_shared_more_often_while_the_thread_commits_and_as_before_afterwards(run_fast):
     async def main():
-        usual = sys.getswitchinterval()
+        usual = 0.005  # not what another test's writer may have left
+        sys.setswitchinterval(usual)
         store = HandStore()
         writer = Writer(store, asyncio.get_running_loop(), path="")
         writer.commit("turn")

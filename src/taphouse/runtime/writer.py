@@ -7,8 +7,8 @@ replies wait for it, everything else goes on.  The store is used by one thread
 at a time: what is handed over is done in order, and the loop keeps its hands
 off until all of it is back.
 
-The same thread looks after commits of the loop: one that is stuck in the kernel
-stops the loop itself, and only somebody else can end the process.
+The same thread looks after what the loop commits or folds: a sync that is stuck
+in the kernel stops the loop itself, and only somebody else can end the process.
 
 Tests force a path with ``Writer(..., path="thread")``, or, for a whole program,
 by setting ``taphouse.runtime.writer.FORCED_PATH`` to "inline" or "thread"
@@ -93,7 +93,7 @@ class Writer:
     Args:
         store: used by nobody else from now on.
         loop: whose thread calls everything here.
-        deadline_s: an inline commit three times as old ends the process with 74; 0 means never.
+        deadline_s: a commit or tidying on the loop three times as old ends the process with 74; 0: never.
         path: "inline" or "thread" forces that; None means what `FORCED_PATH` says.
         preferred: the path if nothing is forced, where another reason than the disk's speed says it.
 
@@ -124,7 +124,7 @@ class Writer:
         self._usual_share_s = 0.0
         self._out = 0  # jobs that are not back
         self._number = 0
-        self._inline = 0  # number of the commit that the loop itself makes now
+        self._inline = 0  # number of the commit or tidying that the loop itself is busy with
         self._working = 0  # number of the commit that the thread makes now
         self._logged_at = -_SWITCHES_LOGGED_EVERY_S
         self.on_failure: Callable[[BaseException], object] = lambda _error: None
@@ -163,14 +163,7 @@ class Writer:
             future = self._hand(self._store.commit, turn)
             self.on_hand()
             return future
-        if self._thread is None and self._deadline_s:
-            self._begin_thread()
-        self._number += 1
-        self._inline = self._number
-        try:
-            outcome = self._store.commit(turn)
-        finally:
-            self._inline = 0
+        outcome = self._here(self._store.commit, turn)
         self._note(self._store.sync_s)
         if self._store.needs_tending:
             self._tend()
@@ -186,7 +179,7 @@ class Writer:
             return False
         if self._out or self._pace.is_slow:
             return self._hand(self._store.fold, *rows)
-        more = self._store.fold(*rows)
+        more = self._here(self._store.fold, *rows)
         if self._store.needs_tending:
             self._tend()
         return more
@@ -224,12 +217,21 @@ class Writer:
 
     # -- the loop's side
 
+    def _here(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call what syncs on the loop, with the thread to look after it."""
+        if self._thread is None and self._deadline_s:
+            self._begin_thread()
+        self._inline = self._number = self._number + 1
+        try:
+            return function(*args)
+        finally:
+            self._inline = 0
+
     def _hand(self, function: Callable[..., Any], *args: Any, is_watched: bool = True) -> asyncio.Future[Any]:
         if self._thread is None:
             self._begin_thread()
         future = self._loop.create_future()
-        if is_watched:
-            self._number += 1
+        self._number += is_watched
         self._out += 1
         self._jobs.put((self._number if is_watched else 0, function, args, future))
         return future
@@ -250,7 +252,7 @@ class Writer:
 
     def _tend(self) -> None:
         if self._forced == "inline":
-            self._store.tend()
+            self._here(self._store.tend)
             return
         self._hand(self._store.tend).add_done_callback(self._tended)
 
@@ -334,7 +336,7 @@ class Writer:
             del job, function, args, future, result, error  # the next job may be hours away
 
     def _look(self, count: LookCount) -> None:
-        """See to it that an inline commit, which stops the loop, does not do so for ever."""
+        """See to it that a commit or tidying on the loop, which stops it, does not do so for ever."""
         verdict = count.look(self._inline)
         if verdict is Verdict.FINE:
             self._said = False
