@@ -118,3 +118,21 @@ def test_files_that_are_taken_away_from_an_idle_server_are_noticed(run_fast, sto
         assert f"{path.name} was moved, removed or replaced" in str(runtime.failure)
 
     run_fast(main())
+
+
+@pytest.mark.parametrize("count", range(6))
+def test_who_is_being_accepted_when_the_storage_fails_is_reset_too(run, store, count):
+    """In the backlog, accepted by the loop, or known to us: nobody sees an orderly end."""
+
+    async def main():
+        runtime, _ = await started(store)
+        [[address]] = runtime.addresses.values()
+        with socket.create_connection(address) as client:
+            await turns(count)
+            runtime.keeping.fail(StorageError("the disk is broken"))
+            assert await runtime.wait_stopped() == 74
+            client.setblocking(False)
+            with pytest.raises(ConnectionResetError):
+                client.recv(100)
+
+    run(main())

@@ -19,7 +19,7 @@ from taphouse.runtime.gate import Gate
 from taphouse.runtime.idle import IdleWatch
 from taphouse.runtime.limits import Gatekeeper, Limits
 from taphouse.runtime.links import Link
-from taphouse.runtime.ports import Port, UdpPort, open_port
+from taphouse.runtime.ports import TURNS_TO_BEGIN, Port, UdpPort, open_port
 
 __all__ = ["Doors"]
 
@@ -208,19 +208,31 @@ class Doors:
         self._users.clear()
 
     def abort(self) -> None:
-        """Reset every connection, close every port and end every coroutine at once."""
+        """Reset every connection, let nobody in and end every coroutine at once; then, `wait_aborted`."""
+        self._gatekeeper.is_shut = True
         for _, link in self._links:
             link.abort()
         for crowd in self._crowds.values():
             for task in crowd.running_tasks():
                 task.cancel()
         for _, port in self._ports:
-            port.close()
-        self._ports.clear()
+            port.stop_accepting(self._loop)
         guests = getattr(self._loop, "guests", None)
         others = list(guests.live) if isinstance(guests, Owner) and guests.gate is self._gate else []
         for connection in self._live() + others:
             connection.reset()
+
+    async def wait_aborted(self) -> None:
+        """After an abort, close the ports; before and after it, let who was accepted come up, to be reset."""
+        if not self._gatekeeper.is_shut:
+            return
+        for _ in range(TURNS_TO_BEGIN):
+            await asyncio.sleep(0)
+        for _, port in self._ports:
+            port.close()
+        self._ports.clear()
+        for _ in range(TURNS_TO_BEGIN):
+            await asyncio.sleep(0)
 
     # -- what there is
 

@@ -73,6 +73,7 @@ class Gatekeeper:
         refused: connections turned away since the start.
         closed_because: why nobody is let in at the moment; empty if somebody is.
         late_because: the same, as long as a commit is late.
+        is_shut: nobody is let in any more, and nothing is said of those who are not.
     """
 
     def __init__(self, limits: Limits, clock: Clock) -> None:
@@ -86,6 +87,7 @@ class Gatekeeper:
         self.refused = 0
         self.closed_because = ""
         self.late_because = ""
+        self.is_shut = False
         self._empty: asyncio.Future[None] | None = None
 
     async def wait_empty(self) -> None:
@@ -101,6 +103,8 @@ class Gatekeeper:
         Args:
             host: the peer's; None (a UNIX socket) is not counted per client.
         """
+        if self.is_shut:
+            return False
         if self.closed_because:
             return self._refuse(self.closed_because)
         if self.late_because:

@@ -23,11 +23,12 @@ from taphouse.runtime.gate import OPEN, Gate
 from taphouse.runtime.idle import IdleWatch
 from taphouse.runtime.limits import Gatekeeper
 
-__all__ = ["CrowdOwner", "Port", "UdpPort", "open_port"]
+__all__ = ["TURNS_TO_BEGIN", "CrowdOwner", "Port", "UdpPort", "open_port"]
 
 _log = logging.getLogger("taphouse.runtime")
 _BACKLOG_TURNS = 1000
-_TURNS_TO_BEGIN = 5  # asyncio needs three from accept(2) to connection_made
+TURNS_TO_BEGIN = 5
+"""Turns of the loop from accept(2) to connection_made, at most; asyncio needs three."""
 
 
 class CrowdOwner(Owner):
@@ -137,9 +138,18 @@ class Port(CrowdOwner):
         quiet = 0
         for _ in range(_BACKLOG_TURNS):
             quiet = 0 if poll.poll(0) else quiet + 1
-            if quiet > _TURNS_TO_BEGIN:
+            if quiet > TURNS_TO_BEGIN:
                 return
             await asyncio.sleep(0)
+
+    def stop_accepting(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Accept nobody any more, if the loop can; it is to be closed some turns later.
+
+        asyncio forgets a connection, without closing it, whose server closes before it has a transport.
+        """
+        for sock in self.bound.sockets:
+            if sock.fileno() >= 0:
+                loop.remove_reader(sock)
 
     def close(self) -> None:
         """Stop accepting; live connections go on."""
@@ -188,6 +198,12 @@ class UdpPort:
 
     async def empty_backlog(self) -> None:
         """Datagrams have no backlog of promises: nothing to do."""
+
+    def stop_accepting(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Receive nothing any more."""
+        for endpoint in self._endpoints:
+            endpoint.close()
+        self._endpoints.clear()
 
     def close(self) -> None:
         """Stop receiving."""

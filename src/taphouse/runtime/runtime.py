@@ -108,7 +108,6 @@ class Runtime:
         self._start_task: asyncio.Task[None] | None = None
         self._committed_once = False
         self._hurry = asyncio.Event()
-
         self.gatekeeper = Gatekeeper(self.limits, self.clock)
         self.keeping = Keeping(
             app,
@@ -298,7 +297,8 @@ class Runtime:
         else:
             self.keeping.abandon()
 
-    def _let_go(self) -> None:
+    async def _let_go(self) -> None:
+        await self.doors.wait_aborted()
         self.keeping.close()
         self._sockets.close()
         self.app._v_runtime = None
