@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import resource
@@ -9,11 +10,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from taphouse.app import Application
 from taphouse.errors import ConfigurationError, StorageError
-from taphouse.runtime import Limits
+from taphouse.runtime import Limits, Runtime
 from taphouse.runtime.limits import Gatekeeper
 from taphouse.runtime.space import SpaceWatch
-from taphouse.testing import JumpingClock
+from taphouse.testing import JumpingClock, settle
 
 
 def test_a_negative_limit_is_named():
@@ -25,11 +27,30 @@ def test_a_negative_limit_is_named():
 
 def test_without_a_limit_there_are_as_many_connections_as_descriptors_less_a_reserve(monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (1000, 1000))
+    monkeypatch.setattr(os, "listdir", lambda _folder: [str(number) for number in range(30)])
     keeper = Gatekeeper(Limits(), JumpingClock())
     let_in = 0
     while keeper.enter("192.0.2.1"):
         let_in += 1
-    assert 700 < let_in < 1000 - 64
+    assert let_in == 1000 - 30 - 64
+
+
+@pytest.mark.process
+def test_what_listeners_themselves_take_is_not_promised_to_connections(run):
+    async def main():
+        app = Application("wide")
+        for _ in range(5):
+            app.listenTCP(0, asyncio.Protocol)
+        runtime = Runtime(app)
+        await runtime.start()
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        assert runtime.gatekeeper._most <= soft - len(os.listdir("/proc/self/fd")) - 64
+        app.listenTCP(0, asyncio.Protocol)
+        await settle()
+        assert runtime.gatekeeper._most <= soft - len(os.listdir("/proc/self/fd")) - 64
+        await runtime.stop()
+
+    run(main())
 
 
 def test_a_flood_of_refusals_is_a_trickle_of_log_lines(caplog):

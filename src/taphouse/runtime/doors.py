@@ -101,9 +101,11 @@ class Doors:
                 if id(connector) not in self._users:
                     await self._use(connector, self._crowd(connector.factory))
         if self._accepting:
-            for _, port in list(self._ports):
-                if not port.is_accepting:
-                    await port.accept(self._loop, self._limits.tls_handshake_s)
+            new = [port for _, port in self._ports if not port.is_accepting]
+            for port in new:
+                await port.accept(self._loop, self._limits.tls_handshake_s)
+            if new:
+                self._gatekeeper.count_descriptors()
 
     def add_link(self, connector: Connector) -> None:
         """Connect ``connector``, if it is time to and not done yet."""

@@ -79,6 +79,7 @@ class Gatekeeper:
     def __init__(self, limits: Limits, clock: Clock) -> None:
         self._clock = clock
         self._per_client = limits.max_connections_per_client
+        self._is_counting = not limits.max_connections
         self._most = limits.max_connections or _descriptors_left()
         self._hosts: dict[str, int] = {}
         self._unlogged: dict[str, int] = {}
@@ -89,6 +90,11 @@ class Gatekeeper:
         self.late_because = ""
         self.is_shut = False
         self._empty: asyncio.Future[None] | None = None
+
+    def count_descriptors(self) -> None:
+        """Listeners have been opened: without a limit, see again how many connections fit beside them."""
+        if self._is_counting:
+            self._most = _descriptors_left() + self.total
 
     async def wait_empty(self) -> None:
         """Return when nobody is in."""
