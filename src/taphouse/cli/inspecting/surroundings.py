@@ -27,6 +27,9 @@ from taphouse.runtime import describe_path_holder, make_client_context, make_ser
 
 __all__ = ["look_around", "own_server"]
 
+_LOOKS = 10
+"""Before nobody is believed to listen: the kernel hands its list out page by page, and changes shift it."""
+
 
 def own_server(path: str, info: TapInfo) -> Entry | None:
     """Return the server that runs on this tap, or on a state that came of this seed; None if none does."""
@@ -196,6 +199,10 @@ def _path(path: str, told: str, owner: Entry | None, entry: Mapping[str, Any]) -
 
 
 def _is_listened_on(path: str) -> bool:
+    return any(_is_listed(path) for _ in range(_LOOKS))
+
+
+def _is_listed(path: str) -> bool:
     try:
         with open("/proc/net/unix", encoding="utf-8", errors="replace") as table:
             return any(line.split()[7:8] == [path] for line in table)
