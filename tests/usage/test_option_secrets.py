@@ -127,13 +127,16 @@ def test_secrets_are_equal_if_they_are_the_same():
 
 ASK = """
 import os
-import signal
 
 os.open(os.ttyname(0), os.O_RDWR)  # the first of a session gets what it opens as its terminal, /dev/tty
 # When the first of a session ends, its terminal forgets what nobody has read yet: another one asks.
 if asking := os.fork():
     print("status", os.waitstatus_to_exitcode(os.waitpid(asking, 0)[1]), flush=True)
-    signal.pause()
+    try:
+        while os.read(0, 100):
+            pass
+    finally:
+        os._exit(0)
 
 from taphouse import usage
 
@@ -163,7 +166,7 @@ def converse(script: Path, *typed: str) -> tuple[int, str]:
                 if answers and re.search(r"^password(?: again)?: \Z", said, re.MULTILINE):
                     os.write(terminal, answers.pop(0).encode() + b"\n")
         finally:
-            os.close(terminal)  # hangs up on who waits for that
+            os.close(terminal)  # hangs up: the first of the session reads no more
     return int(ended[1]), said[: ended.start()].replace("\r\n", "\n")
 
 
