@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import itertools
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -36,6 +37,7 @@ class Modules:
         """Write a module and return its name."""
         name = f"webmodule{next(_numbers)}"
         (self.folder / f"{name}.py").write_text(text)
+        importlib.invalidate_caches()  # who looked into the folder in the same tick of its clock looks again
         self._names.append(name)
         return name
 
