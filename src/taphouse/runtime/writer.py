@@ -295,7 +295,7 @@ class Writer:
             _log.warning("%s", store.reserve_refused)
         for sync_s in store.probes:
             self._say(self._judge.note(sync_s))
-            self._pace.note(sync_s)
+            self._forced or self._pace.note(sync_s)
 
     def _say(self, warning: str) -> None:
         if warning:
