@@ -65,7 +65,9 @@ def _polled_sockets(loop: Any) -> set[str]:
 @pytest.fixture
 def caplog(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     """What is logged in this test: garbage of others, which asyncio logs when it is collected, goes first."""
-    gc.collect()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()
     caplog.clear()
     return caplog
 

@@ -11,8 +11,8 @@ from taphouse.app import Application, Factory, Protocol, Service
 from taphouse.durable import Ledger, durable
 from taphouse.errors import InternalError, NotDurableError, StorageError
 from taphouse.persist import Freezer, create_state
-from taphouse.runtime import Runtime
-from taphouse.testing import FailingStore, connect, crash_and_thaw, settle
+from taphouse.runtime import Runtime, writer
+from taphouse.testing import FailingStore, JumpingClock, connect, crash_and_thaw, settle
 
 
 class OneTimeKey(Protocol):
@@ -43,10 +43,11 @@ def build():
 
 
 def prepare(app, path, wrap=lambda store: store):
+    """Return a runtime whose time stands still: nothing is folded unless a test says so."""
     ledger = Ledger()
     ledger.begin(app)
     store = wrap(create_state(path, seed=None))
-    return Runtime(app, ledger, Freezer(ledger, store), store)
+    return Runtime(app, ledger, Freezer(ledger, store), store, clock=JumpingClock())
 
 
 def test_an_application_that_does_not_run_comes_back_with_everything():
@@ -67,7 +68,9 @@ def test_what_cannot_be_saved_is_named():
     keys_of(crash_and_thaw(app))
 
 
-def test_a_running_application_comes_back_as_of_its_last_commit(tmp_path):
+def test_a_running_application_comes_back_as_of_its_last_commit(tmp_path, monkeypatch):
+    monkeypatch.setattr(writer, "FORCED_PATH", "inline")  # however slow the disk, a turn ends with its commit
+
     async def main():
         app = build()
         runtime = prepare(app, tmp_path / "otk-shutdown.tap")
