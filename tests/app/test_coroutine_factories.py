@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from playground import PATIENCE_S
 from taphouse.app import Factory, StreamProtocol, as_factory, begin_connection, has_serve
 
 PEER = ("127.0.0.1", 40000)
@@ -38,7 +39,7 @@ async def talk(factory: Factory, data: bytes) -> tuple[Transport, Any]:
     begin_connection(protocol, transport)
     protocol.data_received(data)
     protocol.eof_received()
-    await asyncio.wait_for(transport.closed.wait(), 5)
+    await asyncio.wait_for(transport.closed.wait(), PATIENCE_S)
     return transport, protocol
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from taphouse.app import ClientFactory, Factory, Retry, retry_of
@@ -32,7 +32,7 @@ def test_jitter_takes_off_its_share_and_no_more() -> None:
     assert retry.delay_s(1, almost_one) == 4
 
 
-@settings(deadline=None)
+@settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(
     initial=st.floats(1e-3, 10),
     factor=st.floats(1, 10),

@@ -80,14 +80,14 @@ def running_postgres() -> Iterator[int]:
             yield port
         finally:
             server.send_signal(signal.SIGINT)  # "fast": it lets go of its clients
-            server.wait(PATIENCE_S)
+            server.wait(4 * PATIENCE_S)
     finally:
         shutil.rmtree(folder)
 
 
 def _wait_ready(server: subprocess.Popen[bytes], pidfile: Path, output: Path) -> None:
     """Return when the last line of its pidfile says so (PostgreSQL's miscinit.c)."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + 4 * PATIENCE_S
     while not (pidfile.exists() and pidfile.read_text().split()[-1:] == ["ready"]):
         if server.poll() is not None or time.monotonic() > deadline:
             raise AssertionError(f"PostgreSQL does not start: {output.read_text()}")

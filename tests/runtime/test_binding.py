@@ -8,8 +8,10 @@ import socket
 import stat
 
 import pytest
+from bench.ports import free_port
 from certificates import ENCRYPTED_KEY, OTHER_KEY
 
+from playground import PATIENCE_S
 from taphouse.errors import AddressError, ConfigurationError, NotPermittedError
 from taphouse.runtime import Sockets, bind_listener, bind_plan, binding, holders
 from taphouse.runtime.holders import describe_port_holder
@@ -35,16 +37,15 @@ def test_port_0_is_the_same_port_in_both_families():
 def test_who_connects_before_anybody_accepts_waits_in_the_backlog():
     sockets = bind_plan([tcp()])
     port = sockets.addresses()["tcp:0"][0][1]
-    client = socket.create_connection(("127.0.0.1", port), timeout=5)
+    client = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
     client.close()
     sockets.close()
 
 
 def test_a_busy_port_is_named_with_the_process_that_holds_it():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(AddressError) as caught:
-            bind_listener(tcp(port))
+    port = free_port()  # at no address anybody else's, who would be named as well as we
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(AddressError) as caught:
+        bind_listener(tcp(port))
     text = str(caught.value)
     assert text.startswith(f"port {port} on 127.0.0.1: address already in use by pid {os.getpid()} (")
     assert "\n" not in text
@@ -53,7 +54,7 @@ def test_a_busy_port_is_named_with_the_process_that_holds_it():
 def test_a_holder_is_named_though_others_of_its_descriptors_are_closed_meanwhile(monkeypatch):
     listdir = os.listdir
     monkeypatch.setattr(os, "listdir", lambda folder: ["1000000", *listdir(folder)])
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with socket.create_server(("127.0.0.1", free_port())) as taken:
         assert f"by pid {os.getpid()} (" in describe_port_holder("tcp", taken.getsockname()[1])
 
 
@@ -65,7 +66,7 @@ def test_a_holder_is_named_though_a_list_left_its_line_out(monkeypatch):
         return read(name) if seen.count(name) > 1 else []
 
     monkeypatch.setattr(holders, "_rows", incomplete)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with socket.create_server(("127.0.0.1", free_port())) as taken:
         assert f"by pid {os.getpid()} (" in describe_port_holder("tcp", taken.getsockname()[1])
 
 
@@ -101,9 +102,7 @@ def test_an_interface_that_is_no_address_is_refused():
 
 def test_a_plan_is_bound_whole_or_not_at_all():
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        free = socket.create_server(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
+        port = free_port()
         with pytest.raises(AddressError):
             bind_plan([tcp(port), tcp(taken.getsockname()[1])])
     socket.create_server(("127.0.0.1", port)).close()  # it is free again

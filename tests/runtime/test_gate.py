@@ -8,6 +8,7 @@ import socket
 import pytest
 from gatebench import GateBench
 
+from playground import PATIENCE_S
 from taphouse.errors import StorageError
 from taphouse.runtime import Connection, make_client_context, make_server_context
 
@@ -34,7 +35,7 @@ class Peer:
 
     def _blocking(self) -> bytes:
         self.sock.setblocking(True)
-        self.sock.settimeout(10)
+        self.sock.settimeout(PATIENCE_S)
         try:
             return self.sock.recv(1 << 20)
         finally:
@@ -391,7 +392,7 @@ def test_under_tls_the_plain_text_waits(run, certfile, keyfile):
 
         def ask() -> None:
             with (
-                socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+                socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as plain,
                 context.wrap_socket(plain, server_hostname="localhost") as secure,
             ):
                 secure.sendall(b"?")
@@ -437,7 +438,7 @@ def test_starttls_in_the_middle_of_a_stream_comes_after_the_words_that_announce_
                 upgraded.set()
 
         def ask(port: int) -> list[bytes]:
-            with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
+            with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as plain:
                 plain.sendall(b"STARTTLS")
                 said = [plain.recv(100)]
                 with client_context.wrap_socket(plain, server_hostname="localhost") as secure:

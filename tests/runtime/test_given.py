@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from bench.ports import free_port
 
 from taphouse.errors import ConfigurationError
 from taphouse.names import descriptor_name
@@ -15,11 +16,11 @@ from taphouse.runtime import bind_plan
 pytestmark = pytest.mark.process
 
 
-def listening(host: str = "127.0.0.1", family: int = socket.AF_INET) -> socket.socket:
+def listening(host: str = "127.0.0.1", family: int = socket.AF_INET, port: int = 0) -> socket.socket:
     sock = socket.socket(family)
     if family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    sock.bind((host, 0))
+    sock.bind((host, port))
     sock.listen()
     return sock
 
@@ -54,10 +55,10 @@ def test_it_goes_by_its_listeners_own_name_then_by_the_label_then_by_its_address
 
 
 def test_one_listener_may_get_a_socket_for_each_family_and_the_rest_is_bound() -> None:
-    four = listening("0.0.0.0")
+    port = free_port()
+    four = listening("0.0.0.0", port=port)
     six = socket.socket(socket.AF_INET6)
     six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    port = four.getsockname()[1]
     six.bind(("::", port))
     six.listen()
     every = {"kind": "tcp", "interface": "", "port": port, "label": f"tcp:{port}"}

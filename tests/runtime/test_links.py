@@ -6,6 +6,7 @@ import asyncio
 import socket
 
 import pytest
+from backlogs import wait_queued
 from bench.ports import free_port
 
 from taphouse.app import Application, ClientFactory, Protocol, Retry
@@ -163,6 +164,7 @@ def test_a_peer_that_does_not_answer_is_given_up_after_the_timeout(run):
             for sock in filling:
                 sock.setblocking(False)
                 sock.connect_ex(("127.0.0.1", port))
+            wait_queued(full, 1)  # so it is full, and the kernel answers nobody else
             client, clock = Client(), JumpingClock()
             app = Application("client")
             app.connectTCP("127.0.0.1", port, client, timeout=0.05)
