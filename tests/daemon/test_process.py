@@ -38,6 +38,31 @@ def test_we_see_ourselves() -> None:
     assert not wait_gone(os.getpid(), timeout=0)
 
 
+THREADS = """
+import threading
+from taphouse.daemon import System
+
+system, waits = System(), threading.Event()
+assert system.thread_count() == 1
+for _ in range(300):
+    thread = threading.Thread(target=int)
+    thread.start()
+    thread.join()
+    assert system.thread_count() == 1
+thread = threading.Thread(target=waits.wait)
+thread.start()
+print(system.thread_count())
+waits.set()
+"""
+
+
+@pytest.mark.process
+def test_a_thread_that_was_joined_is_none_any_more() -> None:
+    """The kernel's list has it for another moment, and who drops privileges would be refused."""
+    done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("2\n", "")
+
+
 @pytest.mark.process
 def test_a_command_line_cannot_drive_a_terminal_and_is_cut() -> None:
     child = sleeper("\x1b[2J\n", "x" * 500)

@@ -16,7 +16,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from taphouse.daemon.process import wait_gone
+from taphouse.daemon.process import count_threads, wait_gone
 from taphouse.value import Value
 
 __all__ = ["Account", "System"]
@@ -86,7 +86,7 @@ class System:
     def thread_count(self) -> int:
         """Return how many threads this process has, Python's and others'."""
         try:
-            return len(os.listdir("/proc/self/task"))
+            return count_threads()
         except OSError:  # no /proc: macOS, an empty chroot
             import threading
 
