@@ -220,7 +220,8 @@ def _import_late(planned: Iterable[str]) -> None:
     importlib.import_module("taphouse.runtime")
     _try("uvloop")
     while True:
-        new = [name for name in sys.modules if name not in seen and _is_ours(name, roots)]
+        # A list at once: a thread that the code has started may be importing.
+        new = [name for name in list(sys.modules) if name not in seen and _is_ours(name, roots)]
         if not new:
             return
         seen.update(new)
@@ -236,13 +237,13 @@ def _is_ours(name: str, roots: set[str]) -> bool:
         return not name.startswith(("taphouse.app", "taphouse.runtime"))
     if top in sys.stdlib_module_names or top == "taphouse":
         return False
-    file = getattr(sys.modules[name], "__file__", None) or ""
+    file = getattr(sys.modules.get(name), "__file__", None) or ""
     return file.endswith(".py") and not {"site-packages", "dist-packages"} & set(file.split(os.sep))
 
 
 def _late_imports(name: str) -> Iterator[str]:
     """Yield what functions of a module import."""
-    file = getattr(sys.modules[name], "__file__", None) or ""
+    file = getattr(sys.modules.get(name), "__file__", None) or ""
     try:
         with open(file, "rb") as source:
             tree = ast.parse(source.read())
