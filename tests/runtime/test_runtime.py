@@ -15,7 +15,7 @@ from bench.ports import free_port
 
 from playground import PATIENCE_S
 from taphouse.app import Application, DatagramFactory, Factory, Protocol, Service
-from taphouse.errors import AddressError, InternalError
+from taphouse.errors import AddressError, InternalError, TaphouseError
 from taphouse.runtime import (
     Connection,
     Limits,
@@ -24,6 +24,7 @@ from taphouse.runtime import (
     bind_plan,
     current_context,
     make_client_context,
+    try_port,
 )
 from taphouse.testing import JumpingClock, settle
 
@@ -370,6 +371,30 @@ def test_a_start_that_fails_leaves_nothing_open(run):
         for port in ports:
             with pytest.raises(ConnectionRefusedError):
                 await ask(port)
+
+    run(main())
+
+
+@pytest.mark.parametrize("turns", range(20))
+def test_a_start_that_is_stopped_at_any_turn_leaves_no_listener_behind(run, turns):
+    async def main():
+        port = free_port()
+        app = Application("hasty")
+        app.listenTCP(port, Keys(), "127.0.0.1")
+        app.listenUDP(port, asyncio.DatagramProtocol, "127.0.0.1")
+        runtime = Runtime(app)
+        starting = asyncio.ensure_future(runtime.start())
+        await settle(turns)
+        await runtime.stop()
+        with suppress(TaphouseError):
+            await starting
+        with pytest.raises(ConnectionRefusedError):
+            await ask(port)
+        try_port("udp", "127.0.0.1", port)
+        again = Runtime(app)
+        await again.start()
+        assert await ask(port) == b"0\n"
+        await again.stop()
 
     run(main())
 

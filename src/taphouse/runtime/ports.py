@@ -10,8 +10,9 @@ import asyncio
 import logging
 import select
 import sys
+from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any
+from typing import Any, TypeVar
 
 from taphouse.app import DatagramProtocol, Protocol
 from taphouse.runtime.accepting import accept_on
@@ -26,6 +27,7 @@ from taphouse.runtime.limits import Gatekeeper
 __all__ = ["TURNS_TO_BEGIN", "CrowdOwner", "Port", "UdpPort", "open_port"]
 
 _log = logging.getLogger("taphouse.runtime")
+_T = TypeVar("_T")
 _BACKLOG_TURNS = 1000
 TURNS_TO_BEGIN = 5
 """Turns of the loop from accept(2) to connection_made, at most; asyncio needs three."""
@@ -98,8 +100,7 @@ class Port(CrowdOwner):
             if self.bound.tls is not None:
                 tls.update(ssl=self.bound.tls, ssl_handshake_timeout=tls_handshake_s or None)
             accepting = accept_on(loop, self._make, sock, self.bound.backlog, **tls)
-            # In a fresh context: what a client causes is not what the runtime does.
-            self._servers += await loop.create_task(accepting, context=Context())
+            await _open(loop, accepting, self._servers.extend)
 
     def admit(self, connection: Connection) -> asyncio.BaseProtocol | None:
         """Let the connection in, unless there are too many."""
@@ -193,8 +194,7 @@ class UdpPort:
         for sock in self.bound.sockets:
             endpoint = self._make()
             made = loop.create_datagram_endpoint(lambda endpoint=endpoint: endpoint, sock=sock)  # type: ignore[misc]
-            await loop.create_task(made, context=Context())
-            self._endpoints.append(endpoint)
+            await _open(loop, made, lambda _, endpoint=endpoint: self._endpoints.append(endpoint))  # type: ignore[misc]
 
     async def empty_backlog(self) -> None:
         """Datagrams have no backlog of promises: nothing to do."""
@@ -212,6 +212,22 @@ class UdpPort:
         self._endpoints.clear()
         self.bound.close()
         _log.info("(Port %s Closed)", self.where)
+
+
+async def _open(
+    loop: asyncio.AbstractEventLoop, opening: Coroutine[Any, Any, _T], keep: Callable[[_T], object]
+) -> None:
+    """Await ``opening`` and keep what it returns, to be closed, also if a stop cancels us meanwhile."""
+    # In a fresh context: what a client causes is not what the runtime does.
+    task = loop.create_task(opening, context=Context())
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])  # what is half open nobody could close
+        raise
+    finally:
+        if not task.cancelled() and task.exception() is None:
+            keep(task.result())
 
 
 def open_port(
