@@ -375,6 +375,24 @@ def test_a_start_that_fails_leaves_nothing_open(run):
     run(main())
 
 
+@pytest.mark.parametrize("turns", range(6))
+def test_a_stop_that_comes_when_clients_are_let_in_ends_a_start_that_succeeded(run, turns):
+    async def main():
+        app = Application("served")
+        app.listenTCP(free_port(), Keys(), "127.0.0.1")
+        app.listenTCP(free_port(), Keys(), "127.0.0.1")
+        runtime = Runtime(app)
+        starting = asyncio.ensure_future(runtime.start())
+        while not runtime.doors.is_accepting:
+            await asyncio.sleep(0)
+        await settle(turns)
+        await runtime.stop("a signal")
+        await starting
+        assert await runtime.wait_stopped() == 0
+
+    run(main())
+
+
 @pytest.mark.parametrize("turns", range(20))
 def test_a_start_that_is_stopped_at_any_turn_leaves_no_listener_behind(run, turns):
     async def main():

@@ -50,7 +50,7 @@ class Doors:
         self._links: list[tuple[Connector, Link]] = []
         self._crowds: dict[int, Crowd] = {}
         self._users: dict[int, Crowd] = {}  # id of each port and connector whose factory is started for it
-        self._starting = self._accepting = self._connecting = False
+        self._starting = self.is_accepting = self._connecting = False
 
     # -- opening
 
@@ -81,7 +81,7 @@ class Doors:
 
     async def accept(self) -> None:
         """Let clients in."""
-        self._accepting = True
+        self.is_accepting = True
         await self.advance()
 
     def connect(self) -> None:
@@ -100,7 +100,7 @@ class Doors:
             for connector in list(self._app.connectors):
                 if id(connector) not in self._users:
                     await self._use(connector, self._crowd(connector.factory))
-        if self._accepting:
+        if self.is_accepting:
             new = [port for _, port in self._ports if not port.is_accepting]
             for port in new:
                 await port.accept(self._loop, self._limits.tls_handshake_s)

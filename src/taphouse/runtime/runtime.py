@@ -174,8 +174,8 @@ class Runtime:
             reason: for the log.
         """
         if self._stop_task is None:
-            if self._start_task is not None and not self._start_task.done():
-                self._start_task.cancel()
+            if self._start_task is not None and not self.doors.is_accepting:
+                self._start_task.cancel()  # who lets clients in has started, but for what waits for nobody
             self._stop_task = self.loop.create_task(self._run_stop(reason))
         else:
             self._hurry.set()
