@@ -73,7 +73,7 @@ def test_services_register_in_their_own_folder_and_are_found_there(
         assert os.path.dirname(registration.entry.socket) == str(runtime / "taphouse")
         session = {"XDG_RUNTIME_DIR": str(tmp_path)}
         assert str(runtime / "taphouse") in service_folders(session, uid=7)
-        assert not [path for path in service_folders(session, uid=7) if "other" in path]
+        assert str(tmp_path / "other" / "taphouse") not in service_folders(session, uid=7)
         assert service_folders({**session, "TAPHOUSE_RUNTIME_DIR": "/x"}, uid=7) == []
     finally:
         registration.release()
