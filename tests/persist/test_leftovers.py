@@ -107,6 +107,25 @@ def test_they_do_not_become_more_with_every_commit_however_large_it_is(
     running.store.abandon()
 
 
+def test_the_journal_does_not_grow_while_each_commit_brings_more_than_a_slice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No moment is idle: what is not folded along with the commits is never folded."""
+    monkeypatch.setattr("taphouse.persist.store.FOLD_BYTES", 100_000)
+    running = begin(tmp_path, numbers=dict.fromkeys(range(2000), b""))
+    most = []
+    for _ in range(3):
+        lengths = []
+        for turn in range(60):
+            for key in range(100):
+                running.root.numbers[(turn * 100 + key) % 2000] = bytes(1000)
+            running.commit()
+            lengths.append(len(running.store._db.execute("SELECT epoch FROM journal").fetchall()))
+        most.append(max(lengths))
+    assert max(most[1:]) <= most[0] < 20
+    running.store.abandon()
+
+
 @pytest.mark.parametrize("number", [5, EPOCHS + 1])
 def test_a_gap_among_them_is_damage(tap: Path, number: int) -> None:
     change(tap, "DELETE FROM journal WHERE epoch = ?", number)

@@ -17,9 +17,11 @@ from taphouse.durable import ClassRecord
 from taphouse.persist.records import Base, Epoch, Page, Row, class_columns, join_arrays
 from taphouse.persist.schema import CHUNKS_PER_OID, PAGE_OIDS, PAGE_SIZE, SUM_MASK, Counts, Meta, row_sum
 
-__all__ = ["Folder"]
+__all__ = ["PACE_BYTES", "Folder"]
 
-
+PACE_BYTES: Final = PAGE_SIZE // 3
+"""For each so many bytes that a turn brings a row is to be folded: what is written down as operations costs
+one row to write and one to clear for every 4096, and who folds no faster than others write never ends."""
 DELTA_BYTES: Final = 1 << 16
 """Operations of several epochs on one container become one row of about this size."""
 DROP_ROWS: Final = 32

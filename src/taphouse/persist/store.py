@@ -24,7 +24,7 @@ from taphouse.durable import ClassRecord
 from taphouse.errors import InternalError, StorageError
 from taphouse.persist.backing import write_backup
 from taphouse.persist.blanks import leak
-from taphouse.persist.folding import Folder
+from taphouse.persist.folding import PACE_BYTES, Folder
 from taphouse.persist.founding import create_file
 from taphouse.persist.image import Image
 from taphouse.persist.locks import NameWatch, lock_path, release_inode
@@ -156,7 +156,7 @@ class SqliteStore:
                 db.execute("BEGIN")
                 db.execute(_INSERT, row)
                 if folds:
-                    self._slice(db, FOLD_SLICE)
+                    self._slice(db, max(FOLD_SLICE, len(turn.data) // PACE_BYTES))
                 self._commit(db)
             else:
                 self._tally.commit(db, _INSERT, row)  # a statement alone is a transaction
