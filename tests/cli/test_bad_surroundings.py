@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import select
+import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -183,3 +186,19 @@ def test_a_state_behind_an_unknown_program_is_warned_of(state: Playground) -> No
     state.write("fuse.py", OVER_A_NETWORK.format(kind="fuse.anything"))
     state.run("python", "fuse.py", "-f", "otk-shutdown.tap")
     assert "/srv is fuse.anything: whether a sync reaches a disk" in state.read("twistd.log")
+
+
+def test_whoever_is_impatient_does_not_cut_the_end_of_a_server_short(state: Playground) -> None:
+    """Stop signals come until it has gone: pidfile and lock are given back, the log is whole."""
+    for _ in range(3):
+        state.run("twistd", "-f", "otk-shutdown.tap")
+        process = os.pidfd_open(state.pid())
+        gone = select.poll()
+        gone.register(process, select.POLLIN)
+        while not gone.poll(0):
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(process, signal.SIGTERM)
+        os.close(process)
+        assert "twistd.pid" not in state.files()
+        assert not (state.folder / ".otk-shutdown.tap.lock").exists()
+        assert state.read("twistd.log").splitlines()[-1].endswith("Server Shut Down.")

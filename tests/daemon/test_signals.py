@@ -98,6 +98,22 @@ def test_installed_signals_reach_the_loop_and_removed_ones_are_as_before(
     assert {number: signal.getsignal(number) for number in SIGNAL_TABLE} == before
 
 
+def test_retired_signals_neither_kill_nor_need_a_loop_and_removed_ones_are_as_before(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    before = {number: signal.getsignal(number) for number in SIGNAL_TABLE}
+    told = Told()
+    signals = Signals(loop, told.intentions)
+    signals.install()
+    signals.retire()
+    loop.close()
+    for number in set(SIGNAL_TABLE) - {signal.SIGQUIT}:
+        os.kill(os.getpid(), number)
+    signals.remove()
+    assert told.words == []
+    assert {number: signal.getsignal(number) for number in SIGNAL_TABLE} == before
+
+
 def test_a_loop_about_to_sleep_is_woken_by_a_signal(loop: asyncio.AbstractEventLoop) -> None:
     """Python's handlers run between bytecodes; a loop inside epoll_wait needs the descriptor to wake up."""
     signals = Signals(loop, Told().intentions)

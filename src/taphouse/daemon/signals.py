@@ -104,6 +104,8 @@ class Signals:
 
     def install(self) -> None:
         """Handle the signals of :data:`SIGNAL_TABLE`, also those held since :func:`hold_signals`."""
+        # Between the loop's handler and ours a signal would be lost.
+        self._system.block_signals(set(SIGNAL_TABLE))
         for number, intention in SIGNAL_TABLE.items():
             self._before[number] = signal.getsignal(number)
             # The loop's own handler only makes it wake up, through the wakeup descriptor: without it a
@@ -112,7 +114,19 @@ class Signals:
             # the same moment (it reads a pipe and a set), and a second SIGTERM means something else.
             self._loop.add_signal_handler(number, _nothing)
             signal.signal(number, self._dump if intention is Intention.DUMP else self._pass_on)
-        self._system.unblock_signals(_HELD)
+        self._system.unblock_signals(set(SIGNAL_TABLE))
+
+    def retire(self) -> None:
+        """Let stop signals mean nothing any more: who takes back pidfile, locks and log is not to be killed.
+
+        The loop may be closed from here on.  Does nothing if not installed.
+        """
+        # Between the loop's handler, whose removal leaves the default, and ours a signal would kill.
+        self._system.block_signals(set(self._before))
+        for number in self._before:
+            self._loop.remove_signal_handler(number)
+            signal.signal(number, self._dump if number == signal.SIGQUIT else _pass_over)
+        self._system.unblock_signals(set(self._before))
 
     def remove(self) -> None:
         """Put back what was before; does nothing if not installed."""
@@ -161,6 +175,10 @@ class Signals:
 
 def _nothing() -> None:
     """See Signals.install."""
+
+
+def _pass_over(_number: int, _frame: FrameType | None) -> None:
+    """See Signals.retire; no SIG_IGN, which a program that is started now would inherit."""
 
 
 def dump_stacks(loop: asyncio.AbstractEventLoop | None, frame: FrameType | None = None) -> str:

@@ -75,6 +75,8 @@ class Start:
         """What the steps have made, to be taken back in reverse order: after a failure, and at the end."""
         self.collector = ExitStack()
         """Puts the garbage collector back to its usual pace."""
+        self.signals = ExitStack()
+        """Puts back what signals meant before; the last to be taken back of what a user can see."""
         self.readiness = Readiness()
         self.manager = Manager()
         """The service manager that has started us, if one has."""

@@ -71,7 +71,8 @@ def _handle_signals(start: Start) -> None:
         on_terminal=not start.settings.daemon and _has_terminal(),
     )
     signals.install()
-    start.undo.callback(signals.remove)
+    start.signals.callback(signals.remove)
+    start.undo.callback(signals.retire)
 
 
 def begin_stop(start: Start, reason: str) -> None:

@@ -53,6 +53,7 @@ def become_daemon(start: Start) -> None:
     umask = _DAEMON_UMASK if settings.daemon and settings.umask is None else settings.umask
     if umask is not None:
         start.undo.callback(os.umask, os.umask(umask))
+    start.undo.callback(start.signals.close)
     if settings.owns_process:
         hold_signals()
 
