@@ -18,7 +18,7 @@ from playground import PATIENCE_S, Playground
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 APP = Path(__file__).with_name("keys_under_fire.py")
-ROUNDS = int(os.environ.get("TAPHOUSE_KILL_ROUNDS", "50"))
+ROUNDS = int(os.environ.get("TAPHOUSE_KILL_ROUNDS", "30"))
 CLIENTS = 16
 UNDER_WAY = 8
 """Requests that a client has sent and was not answered."""

@@ -14,8 +14,8 @@ from playground import Playground
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
-STARTS = int(os.environ.get("TAPHOUSE_STARTS", "15"))
-ROUNDS = int(os.environ.get("TAPHOUSE_BARRIER_ROUNDS", "3"))
+STARTS = int(os.environ.get("TAPHOUSE_STARTS", "8"))
+ROUNDS = int(os.environ.get("TAPHOUSE_BARRIER_ROUNDS", "2"))
 STARTERS = 50
 
 SERVER = """
